@@ -1,0 +1,149 @@
+# Pilotfish. Every target sets itself up: an empty clone needs Python 3.11, a C compiler, cargo and nothing else.
+# Stamp files make a second run fast.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= $(shell for name in python3.11 python3; do \
+	"$$name" -c '' 2>/dev/null && echo "$$name" && break; done)
+BIN := .venv/bin
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
+UV_VERSION := 0.13.9
+CARGO ?= cargo
+export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
+
+CORE := python/pilotfish/_core.abi3.so
+PROTOS := $(wildcard proto/pilotfish/v1/*.proto)
+RUST_SOURCES := $(wildcard Cargo.toml Cargo.lock) $(shell find rust_core -name '*.rs' -o -name Cargo.toml 2>/dev/null)
+DESCRIPTOR := .tools/pilotfish-v1.binpb
+RUFF_PATHS := python tests benches proto
+
+# ---- what people run -------------------------------------------------------------------------------------------------
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: $(CORE) ## Compile the core and install the package, editable, into .venv
+
+.PHONY: test
+test: test-python test-rust ## Run every test, Python and Rust
+
+.PHONY: check
+check: test lint bench-smoke ## Run exactly what CI runs
+
+.PHONY: demo
+demo: build ## See a decision, its outcome and what was learned (JSON=FILE keeps the figures)
+	$(BIN)/python -m pilotfish demo $(if $(JSON),--json "$(JSON)")
+
+.PHONY: bench
+bench: build ## Measure (JSON=FILE writes every figure with its unit)
+	rm -rf .tools/bench && mkdir -p .tools/bench
+	$(CARGO) bench --workspace --bench '*'
+	$(BIN)/python -m pytest benches/python --timeout 0 --benchmark-json .tools/bench/python.json
+	$(BIN)/python benches/figures.py --criterion target/criterion --pytest .tools/bench/python.json $(if $(JSON),--json "$(JSON)")
+
+.PHONY: fmt
+fmt: .venv/.installed ## Format and mend what can be mended
+	$(BIN)/ruff check --fix --quiet $(wildcard $(RUFF_PATHS)) || true
+	$(BIN)/ruff format $(wildcard $(RUFF_PATHS))
+	$(CARGO) fmt --all
+
+.PHONY: proto
+proto: .tools/proto/.installed ## Regenerate python/pilotfish/v1 from proto/
+	.tools/proto/bin/python proto/generate.py --stubs python
+
+.PHONY: lock
+lock: .tools/uv/.installed ## Resolve every dependency anew and write requirements/*.lock
+	.tools/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+		--extra cli --extra demo --extra offline --group dev pyproject.toml --output-file requirements/dev.lock
+	for name in proto oldest; do \
+		.tools/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+			"requirements/$$name.in" --output-file "requirements/$$name.lock"; done
+
+.PHONY: release-api
+release-api: .tools/proto/.installed ## At a release: freeze the API that later versions must stay compatible with
+	.tools/proto/bin/python proto/generate.py --release tests/contract/released/pilotfish-v1.binpb
+
+.PHONY: clean
+clean: ## Remove everything that was made
+	rm -rf .venv .tools target dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks python/pilotfish/*.so
+	find python tests benches proto -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+# ---- the parts of check ----------------------------------------------------------------------------------------------
+
+.PHONY: test-python
+test-python: build $(DESCRIPTOR) .tools/oldest/.installed ## Run the Python tests (ARGS="-k name" picks some)
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: test-rust
+test-rust: .venv/.installed ## Run the Rust tests
+	$(CARGO) test --workspace --quiet
+
+.PHONY: lint
+lint: lint-python lint-rust ## Check format, rules, types and docs
+
+.PHONY: lint-python
+lint-python: build
+	$(BIN)/ruff format --check $(wildcard $(RUFF_PATHS))
+	$(BIN)/ruff check $(wildcard $(RUFF_PATHS))
+	$(BIN)/mypy $(wildcard $(RUFF_PATHS))
+	$(BIN)/python -m mypy.stubtest pilotfish._core
+
+.PHONY: lint-rust
+lint-rust: .venv/.installed
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --quiet
+
+.PHONY: bench-smoke
+bench-smoke: build ## Run each bench once, as a test
+	$(CARGO) test --workspace --quiet --bench '*'
+	$(BIN)/python -m pytest benches/python --benchmark-disable
+
+# ---- set-up ----------------------------------------------------------------------------------------------------------
+
+.PHONY: need-python need-cargo
+need-python:
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Pilotfish needs Python 3.11 or newer; found: $$("$(PYTHON)" --version 2>&1 || echo none)." \
+		"Say which one with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+
+need-cargo:
+	@command -v "$(CARGO)" >/dev/null || { \
+		echo "Pilotfish needs cargo (Rust 1.85 or newer) and a C compiler; cargo was not found." >&2; exit 1; }
+
+# One virtual environment, made anew whenever its lock changes so that nothing stays behind.
+define make-venv
+	rm -rf "$(1)"
+	"$(PYTHON)" -m venv "$(1)"
+	"$(1)/bin/python" $(PIP_INSTALL) -r "$(2)"
+	touch "$(1)/.installed"
+endef
+
+.venv/.installed: requirements/dev.lock | need-python need-cargo
+	$(call make-venv,.venv,$<)
+
+.tools/proto/.installed: requirements/proto.lock | need-python
+	$(call make-venv,.tools/proto,$<)
+
+.tools/oldest/.installed: requirements/oldest.lock | need-python
+	$(call make-venv,.tools/oldest,$<)
+
+.tools/uv/.installed: Makefile | need-python
+	rm -rf .tools/uv
+	"$(PYTHON)" -m venv .tools/uv
+	.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+	touch $@
+
+# maturin is asked only when a Rust source is newer than the library: its own check costs seconds.
+$(CORE): .venv/.installed pyproject.toml $(RUST_SOURCES)
+	VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/maturin develop --release --locked --quiet
+	touch $@
+
+$(DESCRIPTOR): $(PROTOS) proto/generate.py .tools/proto/.installed
+	.tools/proto/bin/python proto/generate.py --descriptor $@
