@@ -16,9 +16,7 @@ CARGO ?= cargo
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 
 CORE := python/pilotfish/_core.abi3.so
-PROTOS := $(wildcard proto/pilotfish/v1/*.proto)
 RUST_SOURCES := $(wildcard Cargo.toml Cargo.lock) $(shell find rust_core -name '*.rs' -o -name Cargo.toml 2>/dev/null)
-DESCRIPTOR := .tools/pilotfish-v1.binpb
 RUFF_PATHS := python tests benches proto
 
 # ---- what people run -------------------------------------------------------------------------------------------------
@@ -77,7 +75,7 @@ clean: ## Remove everything that was made
 # ---- the parts of check ----------------------------------------------------------------------------------------------
 
 .PHONY: test-python
-test-python: build $(DESCRIPTOR) .tools/oldest/.installed ## Run the Python tests (ARGS="-k name" picks some)
+test-python: build .tools/proto/.installed .tools/oldest/.installed ## Run the Python tests (ARGS="-k name" picks some)
 	$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: test-rust
@@ -144,6 +142,3 @@ endef
 $(CORE): .venv/.installed pyproject.toml $(RUST_SOURCES)
 	VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/maturin develop --release --locked --quiet
 	touch $@
-
-$(DESCRIPTOR): $(PROTOS) proto/generate.py .tools/proto/.installed
-	.tools/proto/bin/python proto/generate.py --descriptor $@
