@@ -1,0 +1,31 @@
+"""The baseline: what the hub would do without learning, and what it gets whenever the policy may not or cannot act."""
+
+from pilotfish.codes import Reason
+from pilotfish.engine.health import Health
+from pilotfish.request import Request
+
+SUCCESS_STEP = 0.05
+"""Success rates are compared in steps of this size, so that latency decides between modules that work equally well."""
+
+
+def choose_baseline(request: Request, legal: tuple[int, ...], health: Health) -> tuple[int, tuple[int, ...]]:
+    """Return the index of the baseline's candidate, always a legal one, and the reason codes to report.
+
+    The hub's own choice if it is legal. Else the heuristic: a module that names the task's type as a capability
+    before one that does not, then the best recent success, then the lowest recent latency, then declared order.
+    """
+    reasons: tuple[int, ...] = ()
+    candidates = request.candidates
+    if request.baseline_module:
+        for index in legal:
+            if candidates[index].name == request.baseline_module:
+                return index, ()
+        reasons = (int(Reason.BASELINE_NOT_LEGAL),)
+
+    def rank(index: int) -> tuple[bool, float, float, int]:
+        module = candidates[index]
+        recent = health.of(module.name)
+        fits = request.task.type in module.capabilities
+        return not fits, -round(recent.success / SUCCESS_STEP), recent.latency_ms, index
+
+    return min(legal, key=rank), reasons

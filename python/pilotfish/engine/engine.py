@@ -1,0 +1,257 @@
+"""The engine: decisions, outcomes, modules and modes over one state directory. No gRPC inside."""
+
+import hashlib
+import logging
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pilotfish._core import Model
+from pilotfish.codes import Mode
+from pilotfish.engine.deciding import Decider, Decision, decision_of
+from pilotfish.engine.health import Health
+from pilotfish.engine.learning import Learner
+from pilotfish.engine.specification import model_specification
+from pilotfish.exceptions import InvalidInputError, NotFoundError, PilotfishError, StateError
+from pilotfish.experience.checkpoints import Checkpoints
+from pilotfish.experience.directory_lock import DirectoryLock
+from pilotfish.experience.log import ExperienceLog
+from pilotfish.experience.record import LoggedDecision
+from pilotfish.experience.upkeep import Upkeep
+from pilotfish.request import Module, Outcome, Receipt, Request
+from pilotfish.rewards import RewardFunction
+
+logger = logging.getLogger(__name__)
+
+
+class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an engine is made of. Everything but mode and share is frozen into the model version or the hash."""
+
+    mode: Mode = Mode.ON
+    """Mode of a fresh log; afterwards the last logged change is in force."""
+    rollout_share: float = 0.05
+    """Share of units in mode rollout of a fresh log."""
+    rollout_salt: str = "pilotfish"
+    """Key of the rollout's hash; the same in every sidecar that shares units. At most 64 bytes."""
+    encoder: dict[str, Any] = {}
+    learner: dict[str, Any] = {}
+    explorer: dict[str, Any] = {}
+
+
+class Engine:
+    """Opens a state directory, folds its log and answers. Thread-safe. One engine per directory.
+
+    Args:
+        state_dir: Holds the log and the checkpoints; created if absent.
+        settings: See `EngineSettings`.
+        rewards: From raw signals to utilities.
+
+    Raises:
+        StateError: Another process uses the directory, or its log is not usable.
+        InvalidInputError: A setting breaks its rule.
+    """
+
+    def __init__(
+        self, state_dir: Path, settings: EngineSettings | None = None, rewards: RewardFunction | None = None
+    ) -> None:
+        settings = settings or EngineSettings()
+        rewards = rewards or RewardFunction()
+        specification = model_specification(rewards, settings.encoder, settings.learner, settings.explorer)
+        self.counters: Counter[tuple[str, int]] = Counter()
+        self.state_dir = state_dir
+        self._modules_lock = threading.Lock()
+        self._directory_lock = DirectoryLock(state_dir)
+        try:
+            self.log = ExperienceLog(state_dir)
+            self._learner = _restore(self.log, Checkpoints(state_dir), specification, rewards, self.counters)
+            self._decider = Decider(
+                model=self._learner.model,
+                log=self.log,
+                health=self._learner.health,
+                default_weights=rewards.weights,
+                salt=settings.rollout_salt.encode(),
+                counters=self.counters,
+            )
+            change = self.log.last_mode_change()
+            self._decider.mode = settings.mode if change is None else Mode(change.mode)
+            self._decider.rollout_share = settings.rollout_share if change is None else change.rollout_share
+            self._modules = {module.name: module for module in self.log.modules()}
+        except BaseException:
+            self._directory_lock.release()
+            raise
+        self._upkeep = Upkeep(self.log.path, self._learner)
+
+    # -- decisions and outcomes ------------------------------------------------------------------------------------
+
+    def decide(self, request: Request) -> Decision:
+        """Choose a module, log the choice, then return it.
+
+        Raises:
+            InvalidInputError: No candidate, or an unknown baseline.
+            StateError: No candidate is legal.
+            ConflictError: The request_id belongs to another request.
+        """
+        decision = self._decider.decide(self._resolve(request))
+        if request.request_id and self.log.is_parked(request.request_id):
+            self._learner.join_parked(request.request_id)
+        return decision
+
+    def decide_batch(self, requests: Sequence[Request | PilotfishError]) -> list[Decision | PilotfishError]:
+        """Choose for several requests in one commit; a request that is an error, or raises one, stays that error."""
+        answers: list[Decision | PilotfishError] = []
+        try:
+            with self.log.transaction():
+                answers.extend(self._attempt(request) for request in requests)
+        except sqlite3.Error as error:
+            # Nothing of the batch is on record, so no drawn answer may leave.
+            return [self._decider.unlogged(a.record, error) if isinstance(a, Decision) else a for a in answers]
+        return answers
+
+    def _attempt(self, request: Request | PilotfishError) -> Decision | PilotfishError:
+        if isinstance(request, PilotfishError):
+            return request
+        try:
+            return self.decide(request)
+        except PilotfishError as error:
+            return error
+
+    def record_outcome(self, outcome: Outcome) -> Receipt:
+        """Log an outcome, then learn from it; see `Learner.record` for what it raises."""
+        receipt = self._learner.record(outcome)
+        self.counters["outcome", 0] += 1
+        return receipt
+
+    def explain(self, decision_id: str) -> tuple[LoggedDecision, Decision, dict[int, float]]:
+        """Return a logged decision with its recorded signals.
+
+        Raises:
+            NotFoundError: There is no such decision.
+        """
+        logged = self.log.find_decision(bytes.fromhex(decision_id))
+        if logged is None:
+            raise NotFoundError(
+                f"decision_id == {decision_id}, must be the id of a decision in this sidecar's log",
+                reason="DECISION_NOT_FOUND",
+                metadata={"field": "decision_id", "value": decision_id, "rule": "a logged decision"},
+            )
+        return logged, decision_of(logged), self.log.signals_of(logged.sequence)
+
+    # -- modules and modes -----------------------------------------------------------------------------------------
+
+    def register_modules(self, modules: Sequence[Module]) -> int:
+        """Add modules to the registry or replace them, durably; return how many there are."""
+        with self._modules_lock:
+            self.log.put_modules(modules)
+            self._modules = {**self._modules, **{module.name: module for module in modules}}
+            return len(self._modules)
+
+    @property
+    def modules(self) -> tuple[Module, ...]:
+        """The registry in declared order."""
+        return tuple(self._modules.values())
+
+    @property
+    def mode(self) -> Mode:
+        """The mode in force."""
+        return self._decider.mode
+
+    @property
+    def rollout_share(self) -> float:
+        """The share of units that mode rollout gives to the policy."""
+        return self._decider.rollout_share
+
+    def set_mode(self, mode: Mode, rollout_share: float | None, actor: str, reason: str) -> None:
+        """Change the mode from the next decision on; logged before it takes effect."""
+        share = self.rollout_share if rollout_share is None else rollout_share
+        self.log.append_mode_change(mode, share, actor, reason)
+        self._decider.rollout_share = share
+        self._decider.mode = mode
+
+    # -- state -----------------------------------------------------------------------------------------------------
+
+    @property
+    def model(self) -> Model:
+        """The learned policy."""
+        return self._learner.model
+
+    def state_sha256(self) -> str:
+        """Return the SHA-256 of the learned state."""
+        return hashlib.sha256(self._learner.model.state() + self._learner.health.state()).hexdigest()
+
+    def close(self) -> None:
+        """Write a checkpoint and release the directory. Nothing acknowledged depends on this."""
+        self._upkeep.stop()
+        try:
+            self._learner.checkpoint()
+        except OSError as error:
+            logger.warning("no checkpoint at close (%s); the next start folds the log instead", error)
+        self.log.close()
+        self._directory_lock.release()
+
+    def _resolve(self, request: Request) -> Request:
+        """Attach what the registry knows, so that the record stands by itself."""
+        candidates = request.candidates or self.modules
+        if not candidates:
+            raise InvalidInputError(
+                "candidates is empty and no module is registered, must hold at least one module",
+                reason="NO_CANDIDATES",
+                metadata={"field": "candidates", "rule": "offer candidates or register modules"},
+            )
+        if self._modules and request.candidates:
+            candidates = tuple(_with_descriptors(module, self._modules.get(module.name)) for module in candidates)
+        if request.baseline_module and all(module.name != request.baseline_module for module in candidates):
+            raise InvalidInputError(
+                f"baseline_module == {request.baseline_module}, must be one of the candidates",
+                reason="UNKNOWN_BASELINE",
+                metadata={"field": "baseline_module", "value": request.baseline_module, "rule": "one of the candidates"},
+            )
+        return request if candidates is request.candidates else msgspec.structs.replace(request, candidates=candidates)
+
+
+def fold(log: ExperienceLog, specification: bytes, rewards: RewardFunction) -> Learner:
+    """Return the state that a log leads to, from its first signal value on and without any checkpoint."""
+    learner = Learner(
+        model=Model(specification), health=Health(), log=log, rewards=rewards, checkpoints=None, counters=Counter()
+    )
+    learner.restore(after=0)
+    return learner
+
+
+def _restore(
+    log: ExperienceLog,
+    checkpoints: Checkpoints,
+    specification: bytes,
+    rewards: RewardFunction,
+    counters: Counter[tuple[str, int]],
+) -> Learner:
+    model, health, after = Model(specification), Health(), 0
+    for checkpoint in checkpoints.newest(model.version, up_to=log.last_signal_sequence()):
+        try:
+            model = Model.from_state(checkpoint.model, specification)
+            health = Health(checkpoint.health)
+        except (StateError, InvalidInputError, msgspec.DecodeError) as error:
+            logger.warning("checkpoint %d ignored: %s", checkpoint.sequence, error)
+            continue
+        after = checkpoint.sequence
+        break
+    learner = Learner(
+        model=model, health=health, log=log, rewards=rewards, checkpoints=checkpoints, counters=counters
+    )
+    learner.restore(after)
+    return learner
+
+
+def _with_descriptors(module: Module, registered: Module | None) -> Module:
+    if registered is None:
+        return module
+    limit = registered.max_data_size_bytes if module.max_data_size_bytes is None else module.max_data_size_bytes
+    return Module(
+        module.name, module.features or registered.features, module.capabilities or registered.capabilities, limit
+    )
+
+

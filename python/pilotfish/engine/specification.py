@@ -1,0 +1,50 @@
+"""The model's frozen specification: what a model version is named after.
+
+The defaults were chosen once by measurement on several real tables (`docs/adr/0004-default-policy.md`), not per data set.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from pilotfish.rewards import SIGNAL_NAMES, RewardFunction
+
+DEFAULT_ENCODER: Final[dict[str, Any]] = {
+    "declared": [],
+    "hashed_dims": 40,
+    "text_dims": 19,
+    "text_scale": 1.0,
+    "shared_dims": 32,
+}
+DEFAULT_LEARNER: Final[dict[str, Any]] = {
+    "module_precision": 1.0,
+    "shared_precision": 1.0,
+    "noise_variance": 0.1,
+    "noise_count": 10.0,
+}
+DEFAULT_EXPLORER: Final[dict[str, Any]] = {"kind": "thompson", "scale": 0.5, "floor": 0.02}
+
+
+def model_specification(
+    rewards: RewardFunction,
+    encoder: dict[str, Any] | None = None,
+    learner: dict[str, Any] | None = None,
+    explorer: dict[str, Any] | None = None,
+) -> bytes:
+    """Return the specification as canonical JSON.
+
+    Args:
+        rewards: Fixes what the heads learn.
+        encoder: Keys that replace the default encoder's.
+        learner: Keys that replace the default learner's.
+        explorer: The whole explorer, or None for the default.
+    """
+    return msgspec.json.encode(
+        {
+            "encoder": {**DEFAULT_ENCODER, **(encoder or {})},
+            "learner": {**DEFAULT_LEARNER, **(learner or {}), "signals": SIGNAL_NAMES},
+            "explorer": explorer or DEFAULT_EXPLORER,
+            "rewards": rewards.specification(),
+        },
+        order="sorted",
+    )

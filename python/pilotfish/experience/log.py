@@ -1,0 +1,316 @@
+"""The log: SQLite in WAL mode, one writer, one transaction per acknowledged fact.
+
+Durability: `synchronous=NORMAL` in WAL mode. A commit has been written to the operating system before the call returns,
+so it survives the death of the process at any moment; a power cut may take the last commits. The WAL is folded into the
+database by a thread of its own (`upkeep.py`), never inside a request.
+"""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from pilotfish.codes import Mode
+from pilotfish.exceptions import StateError
+from pilotfish.experience.record import DecisionRecord, LoggedDecision, decode_record, encode_record
+from pilotfish.request import Module
+
+SCHEMA_VERSION: Final = "1"
+DATABASE_NAME: Final = "experience.sqlite3"
+ID_BYTES: Final = 16
+SEQUENCE_BYTES: Final = 6
+"""A decision id is its sequence number (6 bytes, big endian) and 10 random bytes: found without an index, not guessable."""
+
+BUSY_TIMEOUT_S: Final = 0.010
+"""How long a write waits for another process's lock: half a decision's deadline, then the caller falls back."""
+
+_SELECT_DECISION: Final = (
+    "SELECT sequence, decision_id, time_us, module, propensity, source,"
+    " (SELECT version FROM model_version WHERE number = model_version), record FROM decision"
+)
+
+
+class SignalRow(msgspec.Struct, frozen=True, gc=False):
+    """One logged signal value."""
+
+    sequence: int
+    decision_sequence: int
+    signal: int
+    value: float
+    learned: bool
+
+
+class ModeChange(msgspec.Struct, frozen=True, gc=False):
+    """One logged change of mode or rollout share."""
+
+    time_us: int
+    mode: int
+    rollout_share: float
+    actor: str
+    reason: str
+
+
+class ExperienceLog:
+    """Opens the log in a directory, creating it if needed. Thread-safe: every method takes the connection's lock.
+
+    Raises:
+        StateError: The file is not a Pilotfish log or comes from a newer version.
+        sqlite3.Error: The file system refuses.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self.path = state_dir / DATABASE_NAME
+        self._lock = threading.RLock()
+        self._connection = sqlite3.connect(
+            self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise StateError(f"{self.path} is not a usable log ({error}); move it away or restore it") from error
+        self._next_sequence = self._one("SELECT COALESCE(MAX(sequence), 0) + 1 FROM decision")
+        self.decision_count: int = self._one("SELECT COUNT(*) FROM decision")
+        self.signal_value_count: int = self._one("SELECT COUNT(*) FROM signal_value")
+        self._parked = {row[0] for row in self._connection.execute("SELECT DISTINCT request_id FROM parked_signal")}
+
+    def _prepare(self) -> None:
+        execute = self._connection.execute
+        execute("PRAGMA journal_mode = WAL")
+        execute("PRAGMA synchronous = NORMAL")
+        execute("PRAGMA wal_autocheckpoint = 0")
+        execute("PRAGMA cache_size = -16000")
+        self._connection.executescript(files("pilotfish.experience").joinpath("schema.sql").read_text("utf-8"))
+        execute("INSERT OR IGNORE INTO meta VALUES ('schema_version', ?)", (SCHEMA_VERSION,))
+        found = self._one("SELECT value FROM meta WHERE key = 'schema_version'")
+        if found != SCHEMA_VERSION:
+            raise StateError(f"schema_version == {found} in {self.path}, must be {SCHEMA_VERSION}; use the release that wrote it")
+
+    def close(self) -> None:
+        """Close the connection; later calls raise `sqlite3.ProgrammingError`."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make the enclosed writes one commit: all of them or none."""
+        with self._lock:
+            if self._connection.in_transaction:
+                yield
+                return
+            counts = (self.decision_count, self.signal_value_count)
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self.decision_count, self.signal_value_count = counts
+                if self._connection.in_transaction:  # a full disk has rolled back by itself
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    # -- model versions --------------------------------------------------------------------------------------------
+
+    def register_model(self, version: str, specification: bytes) -> int:
+        """Return the number under which the log names a model version, adding it if it is new."""
+        with self._lock:
+            self._connection.execute(
+                "INSERT OR IGNORE INTO model_version (version, specification, time_us) VALUES (?, ?, ?)",
+                (version, specification, now_us()),
+            )
+            return int(self._one("SELECT number FROM model_version WHERE version = ?", version))
+
+    # -- decisions -------------------------------------------------------------------------------------------------
+
+    def new_decision_id(self) -> bytes:
+        """Return a fresh id, which also seeds the decision's draw."""
+        with self._lock:
+            sequence = self._next_sequence
+            self._next_sequence = sequence + 1
+        return sequence.to_bytes(SEQUENCE_BYTES, "big") + os.urandom(ID_BYTES - SEQUENCE_BYTES)
+
+    def append_decision(
+        self, decision_id: bytes, module: str, propensity: float, source: int, model_number: int, record: DecisionRecord
+    ) -> bool:
+        """Append one decision, durable on return; False if its request_id is on record already.
+
+        Raises:
+            sqlite3.Error: It could not be written; nothing was.
+        """
+        request = record.request
+        row = (
+            int.from_bytes(decision_id[:SEQUENCE_BYTES], "big"),
+            decision_id,
+            now_us(),
+            request.request_id or None,
+            request.unit_id,
+            request.task.type,
+            module,
+            propensity,
+            source,
+            model_number,
+            encode_record(record),
+        )
+        with self._lock:
+            cursor = self._connection.execute(
+                "INSERT INTO decision VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (request_id) WHERE request_id IS NOT NULL DO NOTHING",
+                row,
+            )
+            self.decision_count += cursor.rowcount
+            return cursor.rowcount == 1
+
+    def find_decision(self, decision_id: bytes) -> LoggedDecision | None:
+        """Return the decision with this id, or None."""
+        sequence = int.from_bytes(decision_id[:SEQUENCE_BYTES], "big")
+        found = self._decision(f"{_SELECT_DECISION} WHERE sequence = ?", sequence)
+        return found if found is not None and found.decision_id == decision_id else None
+
+    def find_request(self, request_id: str) -> LoggedDecision | None:
+        """Return the decision of this request, or None."""
+        return self._decision(f"{_SELECT_DECISION} WHERE request_id = ?", request_id)
+
+    def decisions(self, after: int = 0) -> Iterator[LoggedDecision]:
+        """Yield the decisions in order, those after a sequence number."""
+        for row in self._pages(f"{_SELECT_DECISION} WHERE sequence > ? ORDER BY sequence LIMIT 1000", after):
+            yield LoggedDecision(*row[:-1], record=decode_record(row[-1]))
+
+    def _decision(self, query: str, key: int | str) -> LoggedDecision | None:
+        with self._lock:
+            row = self._connection.execute(query, (key,)).fetchone()
+        return None if row is None else LoggedDecision(*row[:-1], record=decode_record(row[-1]))
+
+    # -- outcomes --------------------------------------------------------------------------------------------------
+
+    def signals_of(self, decision_sequence: int) -> dict[int, float]:
+        """Return the recorded raw value of each signal of a decision."""
+        query = "SELECT signal, value FROM signal_value WHERE decision_sequence = ? ORDER BY sequence"
+        with self._lock:
+            return dict(self._connection.execute(query, (decision_sequence,)).fetchall())
+
+    def append_signals(
+        self, decision_sequence: int, signals: Iterable[tuple[int, float]], *, learned: bool, served_module: str
+    ) -> int:
+        """Append signal values of a decision in one commit; return the last sequence number."""
+        time_us, last = now_us(), 0
+        with self.transaction():
+            for signal, value in signals:
+                cursor = self._connection.execute(
+                    "INSERT INTO signal_value (decision_sequence, signal, value, time_us, learned, served_module)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (decision_sequence, signal, value, time_us, learned, served_module or None),
+                )
+                last = cursor.lastrowid or 0
+                self.signal_value_count += 1
+        return last
+
+    def signals(self, after: int = 0) -> Iterator[SignalRow]:
+        """Yield the signal values in the order in which they are learned, those after a sequence number."""
+        query = (
+            "SELECT sequence, decision_sequence, signal, value, learned FROM signal_value"
+            " WHERE sequence > ? ORDER BY sequence LIMIT 1000"
+        )
+        for sequence, decision_sequence, signal, value, learned in self._pages(query, after):
+            yield SignalRow(sequence, decision_sequence, signal, value, bool(learned))
+
+    def last_signal_sequence(self) -> int:
+        """Return the sequence number of the last signal value; 0 if there is none."""
+        with self._lock:
+            return self._one("SELECT COALESCE(MAX(sequence), 0) FROM signal_value")
+
+    def decision_by_sequence(self, sequence: int) -> LoggedDecision:
+        """Return the decision with this sequence number; it exists for every signal value."""
+        found = self._decision(f"{_SELECT_DECISION} WHERE sequence = ?", sequence)
+        if found is None:
+            raise StateError(f"decision {sequence} is missing in {self.path} though a signal refers to it")
+        return found
+
+    # -- outcomes that came first ----------------------------------------------------------------------------------
+
+    def is_parked(self, request_id: str) -> bool:
+        """Return whether an outcome waits for this request's decision."""
+        return request_id in self._parked
+
+    def parked_signals(self, request_id: str) -> dict[int, tuple[float, str]]:
+        """Return the waiting (value, served module) of each signal of a request."""
+        query = "SELECT signal, value, COALESCE(served_module, '') FROM parked_signal WHERE request_id = ? ORDER BY signal"
+        with self._lock:
+            return {row[0]: (row[1], row[2]) for row in self._connection.execute(query, (request_id,)).fetchall()}
+
+    def park_signals(self, request_id: str, signals: Iterable[tuple[int, float]], served_module: str) -> None:
+        """Keep signal values until the request's decision comes; durable on return."""
+        with self.transaction():
+            for signal, value in signals:
+                self._connection.execute(
+                    "INSERT INTO parked_signal VALUES (?, ?, ?, ?, ?)",
+                    (request_id, signal, value, now_us(), served_module or None),
+                )
+        self._parked.add(request_id)
+
+    def drop_parked(self, request_id: str) -> None:
+        """Forget what was parked for a request; to be called in the transaction that joins it."""
+        with self._lock:
+            self._connection.execute("DELETE FROM parked_signal WHERE request_id = ?", (request_id,))
+
+    def unparked(self, request_id: str) -> None:
+        """Note, after that transaction's commit, that nothing waits for this request any more."""
+        self._parked.discard(request_id)
+
+    # -- modules and modes -----------------------------------------------------------------------------------------
+
+    def put_modules(self, modules: Iterable[Module]) -> None:
+        """Add modules or replace those of the same name; all or none."""
+        with self.transaction():
+            for module in modules:
+                self._connection.execute(
+                    "INSERT INTO module (name, module) VALUES (?, ?)"
+                    " ON CONFLICT (name) DO UPDATE SET module = excluded.module",
+                    (module.name, msgspec.msgpack.encode(module)),
+                )
+
+    def modules(self) -> tuple[Module, ...]:
+        """Return the registered modules in declared order."""
+        with self._lock:
+            rows = self._connection.execute("SELECT module FROM module ORDER BY position").fetchall()
+        return tuple(msgspec.msgpack.decode(row[0], type=Module) for row in rows)
+
+    def append_mode_change(self, mode: Mode, rollout_share: float, actor: str, reason: str) -> None:
+        """Append a change of mode; it is in force after restart too."""
+        with self._lock:
+            self._connection.execute(
+                "INSERT INTO mode_change (time_us, mode, rollout_share, actor, reason) VALUES (?, ?, ?, ?, ?)",
+                (now_us(), mode, rollout_share, actor, reason),
+            )
+
+    def last_mode_change(self) -> ModeChange | None:
+        """Return the change that is in force, or None if there was none."""
+        query = "SELECT time_us, mode, rollout_share, actor, reason FROM mode_change ORDER BY sequence DESC LIMIT 1"
+        with self._lock:
+            row = self._connection.execute(query).fetchone()
+        return None if row is None else ModeChange(*row)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def _one(self, query: str, *parameters: object) -> int:
+        return self._connection.execute(query, parameters).fetchone()[0]  # type: ignore[no-any-return]
+
+    def _pages(self, query: str, after: int) -> Iterator[tuple[int, ...]]:
+        # Page by page, so that a long read never holds the writer's lock.
+        while True:
+            with self._lock:
+                rows = self._connection.execute(query, (after,)).fetchall()
+            if not rows:
+                return
+            yield from rows
+            after = rows[-1][0]
+
+
+def now_us() -> int:
+    """Return the wall-clock time in microseconds since the epoch."""
+    return time.time_ns() // 1000

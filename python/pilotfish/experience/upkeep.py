@@ -1,0 +1,61 @@
+"""What the log needs now and then, on a thread of its own so that no request pays for a disk flush."""
+
+import logging
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Final, Protocol
+
+INTERVAL_S: Final = 0.5
+FOLD_WAL_BYTES: Final = 4 * 2**20
+"""WAL size from which it is folded into the database."""
+RESTART_WAL_BYTES: Final = 64 * 2**20
+"""WAL size from which writers wait for the fold, a few milliseconds, so that the file cannot grow for ever under load."""
+
+logger = logging.getLogger(__name__)
+
+
+class Checkpointed(Protocol):
+    """Something whose state is written now and then."""
+
+    @property
+    def checkpoint_due(self) -> bool:
+        """Whether it is time."""
+
+    def checkpoint(self) -> None:
+        """Write it."""
+
+
+class Upkeep:
+    """Folds the WAL and writes checkpoints until stopped. A failure is logged and tried again; nothing depends on it."""
+
+    def __init__(self, database: Path, learner: Checkpointed) -> None:
+        self._database = database
+        self._wal = database.with_name(database.name + "-wal")
+        self._learner = learner
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pilotfish-upkeep", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop and wait for a write under way."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        connection = sqlite3.connect(self._database, timeout=1.0, isolation_level=None)
+        while not self._stopping.wait(INTERVAL_S):
+            try:
+                if self._learner.checkpoint_due:
+                    self._learner.checkpoint()
+                self._fold_wal(connection)
+            except (OSError, sqlite3.Error) as error:
+                logger.warning("upkeep failed, will try again: %s", error)
+        connection.close()
+
+    def _fold_wal(self, connection: sqlite3.Connection) -> None:
+        size = self._wal.stat().st_size if self._wal.exists() else 0
+        if size >= FOLD_WAL_BYTES:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        if size >= RESTART_WAL_BYTES:
+            connection.execute("PRAGMA wal_checkpoint(RESTART)")
