@@ -40,7 +40,8 @@ demo: build ## See a decision, its outcome and what was learned (JSON=FILE keeps
 
 .PHONY: bench
 bench: build ## Measure (JSON=FILE writes every figure with its unit)
-	rm -rf .tools/bench && mkdir -p .tools/bench
+	mkdir -p .tools/bench target/criterion
+	find target/criterion -type d -name new -prune -exec rm -rf {} +  # so that only this run is reported
 	$(CARGO) bench --workspace --bench '*'
 	$(BIN)/python -m pytest benches/python --timeout 0 --benchmark-json .tools/bench/python.json
 	$(BIN)/python benches/figures.py --criterion target/criterion --pytest .tools/bench/python.json $(if $(JSON),--json "$(JSON)")

@@ -1,0 +1,93 @@
+"""The README is short, and what it shows is what happens."""
+
+import doctest
+import os
+import re
+import shlex
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.contract.checkout import ROOT
+from tests.contract.readme_blocks import Call, blocks, calls, commands, start_command
+
+README = ROOT / "README.md"
+MAX_LINES = 150
+START_LIMIT_S = 30.0
+
+PAGE = README.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[dict[str, str]]:
+    """An environment in which nothing of the reader's machine is touched; short, as socket paths must be."""
+    with tempfile.TemporaryDirectory(prefix="pf") as folder:
+        Path(folder, ".venv").symlink_to(ROOT / ".venv")
+        names = ("HOME", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
+        path = f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"
+        yield {"PATH": path, "PWD": folder} | dict.fromkeys(names, folder)
+
+
+@pytest.fixture(scope="module")
+def sidecar(place: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The sidecar, started as the README says, in the temporary place; ends by SIGTERM."""
+    with subprocess.Popen(shlex.split(start_command(PAGE)), cwd=place["PWD"], env=place) as process:
+        try:
+            wait_until_serving(Path(place["XDG_RUNTIME_DIR"], "pilotfish/pilotfish.sock"))
+            yield place
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=START_LIMIT_S)
+
+
+def wait_until_serving(socket: Path) -> None:
+    """Waits for the health service on the default socket."""
+    options = [("grpc.default_authority", "localhost"), ("grpc.max_reconnect_backoff_ms", 100)]
+    with grpc.insecure_channel(f"unix:{socket}", options=options) as channel:
+        check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined]  # the stub package has no methods
+        answer = check(health_pb2.HealthCheckRequest(), timeout=START_LIMIT_S, wait_for_ready=True)
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_the_readme_is_short() -> None:
+    assert len(PAGE.splitlines()) <= MAX_LINES
+
+
+def test_each_make_target_that_the_readme_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {command.split()[1] for command in commands(PAGE) if command.startswith("make ")}
+
+    assert named - targets == set()
+
+
+def test_each_file_that_the_readme_links_to_exists() -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", PAGE)
+
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_each_block_says_what_it_is() -> None:
+    assert [block.body for block in blocks(PAGE) if block.language == ""] == []
+
+
+@pytest.mark.parametrize("call", calls(PAGE))
+def test_a_call_of_the_readme_prints_what_the_readme_says(call: Call, sidecar: dict[str, str]) -> None:
+    python = ROOT / ".venv/bin/python"
+    done = subprocess.run(
+        [python, "-W", "error", "-c", call.program],
+        cwd=sidecar["PWD"],
+        env=sidecar,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    same = doctest.OutputChecker().check_output(call.printed, done.stdout, doctest.ELLIPSIS)
+    assert same, f"the README says:\n{call.printed}\nbut this was printed:\n{done.stdout}"
