@@ -39,7 +39,7 @@ def test_rounds_of_several_calls_give_no_p99(tmp_path: Path) -> None:
 
 
 def test_a_benchs_own_figures_keep_their_unit(tmp_path: Path) -> None:
-    extra = {"throughput": {"value": 4000, "unit": "1/s"}, "note": "not a figure"}
+    extra: dict[str, object] = {"throughput": {"value": 4000, "unit": "1/s"}, "note": "not a figure"}
     report = bench_report(tmp_path, iterations=8, seconds=[1e-6], extra=extra)
 
     own = [figure for figure in pytest_figures(report) if figure.statistic != "p50"]
