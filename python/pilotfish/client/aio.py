@@ -1,0 +1,63 @@
+"""The client for asyncio."""
+
+import asyncio
+from collections.abc import Coroutine
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+import grpc
+from google.protobuf.message import Message
+
+from pilotfish.client.calls import Calls, remaining_s
+from pilotfish.client.channel import Wire, open_asyncio
+from pilotfish.client.decision import Decision
+from pilotfish.client.exchange import DecisionResult, Exchange, ReceiptResult
+from pilotfish.client.receipt import Receipt
+
+_Decision: TypeAlias = Coroutine[Any, Any, Decision]
+_Decisions: TypeAlias = Coroutine[Any, Any, list[DecisionResult]]
+_Receipt: TypeAlias = Coroutine[Any, Any, Receipt]
+_Receipts: TypeAlias = Coroutine[Any, Any, list[ReceiptResult]]
+
+
+class AsyncClient(Calls[_Decision, _Decisions, _Receipt, _Receipts]):
+    """A client whose calls are awaited. It may be made outside a loop and used in several in turn. See `Calls`."""
+
+    async def close(self) -> None:
+        """Close the channel. Calls that are under way fall back; further ones raise StateError."""
+        self._is_closed = True
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            await wire.channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _start_afresh(self) -> Wire | None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        return super()._start_afresh()
+
+    async def _run(self, exchange: Exchange[Any, Any, Any], request: Message, deadline_ms: float) -> Any:  # noqa: ANN401 - the exchange's result
+        asked_at = monotonic()
+        settled = self._settled(exchange, request)
+        if settled is not None:
+            return settled
+        wire = self._wire_of(asyncio.get_running_loop())
+        try:
+            reply = await exchange.method(wire)(request, timeout=remaining_s(deadline_ms, asked_at))
+        except grpc.RpcError as error:
+            return self._failed(exchange, request, error, asked_at)
+        return self._answered(exchange, request, reply)
+
+    def _wire_of(self, loop: asyncio.AbstractEventLoop) -> Wire:
+        """Return this loop's channel. A channel works in one loop only, and a program may run several in turn."""
+        if self._wire is None or self._loop is not loop:
+            self._wire = open_asyncio(self.target)
+            self._loop = loop
+        return self._wire
