@@ -23,7 +23,7 @@ RUFF_PATHS := python tests benches proto
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: $(CORE) ## Compile the core and install the package, editable, into .venv
@@ -139,7 +139,10 @@ endef
 	.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
 	touch $@
 
-# maturin is asked only when a Rust source is newer than the library: its own check costs seconds.
+# Through pip and not `maturin develop`: that one installs the dependency groups again, and needs a newer pip than
+# Python 3.11 brings. Asked only when a source is newer than the library.
 $(CORE): .venv/.installed pyproject.toml $(RUST_SOURCES)
-	VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/maturin develop --release --locked --quiet
+	@echo "compiling the core, optimised; the first time takes a few minutes"
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--no-deps --no-build-isolation --config-settings build-args=--locked --editable .
 	touch $@
