@@ -76,18 +76,43 @@ def test_each_block_says_what_it_is() -> None:
     assert [block.body for block in blocks(PAGE) if block.language == ""] == []
 
 
-@pytest.mark.parametrize("call", calls(PAGE))
-def test_a_call_of_the_readme_prints_what_the_readme_says(call: Call, sidecar: dict[str, str]) -> None:
-    python = ROOT / ".venv/bin/python"
-    done = subprocess.run(
-        [python, "-W", "error", "-c", call.program],
-        cwd=sidecar["PWD"],
-        env=sidecar,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.mark.xfail("pilotfish serve" not in PAGE, reason="the README is still a placeholder", strict=True)
+def test_the_calls_of_the_readme_print_what_it_says(sidecar: dict[str, str]) -> None:
+    shown = calls(PAGE)
+    assert shown, "the README must have a python block"
 
+    for call in shown:
+        printed = run(call.program, sidecar)
+        same = doctest.OutputChecker().check_output(call.printed, printed, doctest.ELLIPSIS)
+        assert same, f"the README says:\n{call.printed}\nbut this was printed:\n{printed}"
+
+
+def run(program: str, place: dict[str, str]) -> str:
+    command = [str(ROOT / ".venv/bin/python"), "-W", "error", "-c", program]
+    done = subprocess.run(command, cwd=place["PWD"], env=place, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    same = doctest.OutputChecker().check_output(call.printed, done.stdout, doctest.ELLIPSIS)
-    assert same, f"the README says:\n{call.printed}\nbut this was printed:\n{done.stdout}"
+    return done.stdout
+
+
+SAMPLE = """
+```console
+$ make build
+$ .venv/bin/pilotfish serve &
+ready
+```
+```python
+print(1)
+```
+```text
+...
+```
+```python
+pass
+```
+"""
+
+
+def test_the_convention_of_the_blocks_is_read() -> None:
+    assert commands(SAMPLE) == ["make build", ".venv/bin/pilotfish serve &"]
+    assert start_command(SAMPLE) == ".venv/bin/pilotfish serve"
+    assert calls(SAMPLE) == [Call("print(1)\n", "...\n"), Call("pass\n", "")]
