@@ -12,6 +12,7 @@ PYTHON ?= $(shell for name in python3.11 python3; do \
 BIN := .venv/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 UV_VERSION := 0.13.9
+UV_COMPILE := .tools/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 CARGO ?= cargo
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 
@@ -58,11 +59,10 @@ proto: .tools/proto/.installed ## Regenerate python/pilotfish/v1 from proto/
 
 .PHONY: lock
 lock: .tools/uv/.installed ## Resolve every dependency anew and write requirements/*.lock
-	.tools/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
-		--extra cli --extra demo --extra offline --group dev pyproject.toml --output-file requirements/dev.lock
-	for name in proto oldest; do \
-		.tools/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
-			"requirements/$$name.in" --output-file "requirements/$$name.lock"; done
+	$(UV_COMPILE) --upgrade pyproject.toml --extra cli --extra demo --extra offline --group dev -o requirements/dev.lock
+	$(UV_COMPILE) --upgrade --resolution lowest-direct pyproject.toml -o requirements/lowest.lock
+	$(UV_COMPILE) --upgrade requirements/oldest.in -o requirements/oldest.lock
+	$(UV_COMPILE) --upgrade requirements/proto.in -o requirements/proto.lock
 
 .PHONY: release-api
 release-api: .tools/proto/.installed ## At a release: freeze the API that later versions must stay compatible with
@@ -76,7 +76,7 @@ clean: ## Remove everything that was made
 # ---- the parts of check ----------------------------------------------------------------------------------------------
 
 .PHONY: test-python
-test-python: build .tools/proto/.installed .tools/oldest/.installed ## Run the Python tests (ARGS="-k name" picks some)
+test-python: build .tools/proto/.installed .tools/oldest/.installed .tools/lowest/.installed ## Run the Python tests (ARGS="-k name" picks some)
 	$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: test-rust
@@ -132,6 +132,9 @@ endef
 
 .tools/oldest/.installed: requirements/oldest.lock | need-python
 	$(call make-venv,.tools/oldest,$<)
+
+.tools/lowest/.installed: requirements/lowest.lock | need-python
+	$(call make-venv,.tools/lowest,$<)
 
 .tools/uv/.installed: Makefile | need-python
 	rm -rf .tools/uv

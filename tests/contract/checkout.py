@@ -7,6 +7,7 @@ ROOT = Path(__file__).parents[2]
 GENERATED = "python/pilotfish/v1/"
 PROTO_PYTHON = ROOT / ".tools/proto/bin/python"
 OLDEST_PYTHON = ROOT / ".tools/oldest/bin/python"
+LOWEST_PYTHON = ROOT / ".tools/lowest/bin/python"
 
 
 def tracked_files() -> list[str]:
