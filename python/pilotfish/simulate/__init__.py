@@ -1,0 +1,1 @@
+"""A simulated hub over real tables: what `pilotfish demo` plays."""
