@@ -109,7 +109,7 @@ bench-smoke: build ## Run each bench once, as a test
 .PHONY: need-python need-cargo
 need-python:
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo "Pilotfish needs Python 3.11 or newer; found: $$("$(PYTHON)" --version 2>&1 || echo none)." \
+		echo "Pilotfish needs Python 3.11 or newer; found: $$("$(PYTHON)" --version 2>/dev/null || echo none)." \
 		"Say which one with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 
 need-cargo:
