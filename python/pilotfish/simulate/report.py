@@ -99,7 +99,7 @@ def print_explanation(
     )
     qualities = {m.name: quality for m, quality in zip(table.modules, request.qualities, strict=True)}
     grid = RichTable(box=box.SIMPLE_HEAD)
-    grid.add_column("module")
+    grid.add_column("module", no_wrap=True)
     for title in ("score", "±", "probability", "true quality"):
         grid.add_column(title, justify="right")
     grid.add_column("")
