@@ -1,0 +1,53 @@
+//! The answer to a decision.
+
+use pilotfish_kernel::{Chosen, Scratch};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::buffers::to_bytes;
+
+/// Index, propensity and the vectors behind them.
+#[pyclass(frozen, module = "pilotfish._core")]
+pub struct Choice {
+    #[pyo3(get)]
+    index: usize,
+    #[pyo3(get)]
+    propensity: f64,
+    /// pmf, scores and uncertainties, one after the other; bytes are made when asked for.
+    vectors: Box<[f64]>,
+}
+
+impl Choice {
+    /// Copies the vectors out of the scratch.
+    pub fn new(chosen: Chosen, scratch: &Scratch) -> Self {
+        let vectors = [scratch.pmf(), scratch.scores(), scratch.uncertainties()].concat();
+        Self { index: chosen.index, propensity: chosen.propensity, vectors: vectors.into_boxed_slice() }
+    }
+
+    fn part(&self, which: usize) -> &[f64] {
+        let n = self.vectors.len() / 3;
+        self.vectors.get(which * n..(which + 1) * n).unwrap_or_default()
+    }
+}
+
+#[pymethods]
+impl Choice {
+    #[getter]
+    fn pmf<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        to_bytes(py, self.part(0))
+    }
+
+    #[getter]
+    fn scores<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        to_bytes(py, self.part(1))
+    }
+
+    #[getter]
+    fn uncertainties<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        to_bytes(py, self.part(2))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Choice(index={}, propensity={}, of {})", self.index, self.propensity, self.vectors.len() / 3)
+    }
+}

@@ -1,0 +1,52 @@
+//! Explorers and sampling on their own: for tests, evaluation and the conformance suite.
+
+use pilotfish_kernel::explorers::{DEFAULTS, Explorer, ThompsonScratch};
+use pilotfish_kernel::{Fields, pmf};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::buffers::{read_vector, to_bytes};
+use crate::errors::{invalid, to_py};
+
+/// Probabilities from scores and uncertainties.
+#[pyfunction]
+pub fn explore<'py>(
+    py: Python<'py>,
+    explorer: &[u8],
+    scores: &Bound<'py, PyAny>,
+    uncertainties: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let (mut score_values, mut uncertainty_values, mut pmf) = (Vec::new(), Vec::new(), Vec::new());
+    read_vector("scores", scores, &mut score_values)?;
+    read_vector("uncertainties", uncertainties, &mut uncertainty_values)?;
+    Fields::parse("explorer", explorer)
+        .and_then(Explorer::from_fields)
+        .and_then(|explorer| {
+            explorer.pmf(&score_values, &uncertainty_values, &mut ThompsonScratch::default(), &mut pmf)
+        })
+        .map_err(|error| to_py(py, &error))?;
+    to_bytes(py, &pmf)
+}
+
+/// One action from a pmf and a 16-byte seed.
+#[pyfunction]
+pub fn sample(pmf: &Bound<'_, PyAny>, seed: &[u8]) -> PyResult<usize> {
+    let mut values = Vec::new();
+    read_vector("pmf", pmf, &mut values)?;
+    pmf::sample(&values, seed).map_err(|error| to_py(pmf.py(), &error))
+}
+
+/// Names of all explorers.
+#[pyfunction]
+pub fn explorer_names() -> Vec<&'static str> {
+    DEFAULTS.iter().map(|(name, _)| *name).collect()
+}
+
+/// A usable setting of an explorer, as JSON.
+#[pyfunction]
+pub fn explorer_default<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyBytes>> {
+    match DEFAULTS.iter().find(|(known, _)| *known == name) {
+        Some((_, json)) => Ok(PyBytes::new(py, json.as_bytes())),
+        None => Err(invalid(py, "name", name, &format!("one of {}", explorer_names().join(", ")))),
+    }
+}

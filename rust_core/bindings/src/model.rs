@@ -1,0 +1,241 @@
+//! The model: convert, call, convert.
+
+use pilotfish_kernel::Result as KernelResult;
+use pilotfish_kernel::encoders::Task;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+
+use crate::buffers::{read_numbers, read_vector, to_bytes, type_name};
+use crate::choice::Choice;
+use crate::errors::{invalid, to_py};
+use crate::features::{HeldItems, HeldModule, borrow, text, with_modules};
+use crate::space::{self, Space};
+
+/// A handle; its methods are documented in `_core.pyi`.
+#[pyclass(frozen, module = "pilotfish._core")]
+pub struct Model {
+    inner: pilotfish_kernel::Model,
+}
+
+#[pymethods]
+impl Model {
+    #[new]
+    fn new(py: Python<'_>, spec: &[u8]) -> PyResult<Self> {
+        raise(py, pilotfish_kernel::Model::new(spec)).map(|inner| Self { inner })
+    }
+
+    #[staticmethod]
+    fn from_state(py: Python<'_>, state: &[u8], spec: &[u8]) -> PyResult<Self> {
+        raise(py, py.detach(|| pilotfish_kernel::Model::from_state(state, spec))).map(|inner| Self { inner })
+    }
+
+    #[getter]
+    fn version(&self) -> &str {
+        self.inner.version()
+    }
+
+    #[getter]
+    fn specification<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.inner.spec().canonical().as_bytes())
+    }
+
+    #[getter]
+    fn n_context(&self) -> usize {
+        self.inner.n_context()
+    }
+
+    #[getter]
+    fn n_shared(&self) -> usize {
+        self.inner.n_shared()
+    }
+
+    #[getter]
+    fn n_signals(&self) -> usize {
+        self.inner.n_signals()
+    }
+
+    #[getter]
+    fn learned_count(&self) -> u64 {
+        self.inner.learned_count()
+    }
+
+    #[getter]
+    fn explorer(&self) -> &'static str {
+        self.inner.spec().explorer.name()
+    }
+
+    fn decide(
+        &self,
+        seed: &Bound<'_, PyBytes>,
+        task: &Bound<'_, PyAny>,
+        text: &Bound<'_, PyString>,
+        modules: &Bound<'_, PyAny>,
+        weights: &Bound<'_, PyAny>,
+    ) -> PyResult<Choice> {
+        let py = seed.py();
+        let task = HeldItems::read("task", task)?;
+        let held = read_modules(modules, HeldModule::read)?;
+        space::with(|space| {
+            let Space { scratch, weights: weight_values, .. } = space;
+            read_numbers("weights", weights, weight_values)?;
+            let mut items = Vec::new();
+            let task = view_task(&task, text, &mut items)?;
+            let chosen = with_modules(&held, |modules| {
+                self.inner.decide(seed.as_bytes(), &task, modules, weight_values, scratch)
+            })?;
+            Ok(Choice::new(raise(py, chosen)?, scratch))
+        })
+    }
+
+    #[pyo3(signature = (seed, context, shared, modules, weights))]
+    fn decide_encoded(
+        &self,
+        seed: &Bound<'_, PyBytes>,
+        context: &Bound<'_, PyAny>,
+        shared: Option<&Bound<'_, PyAny>>,
+        modules: &Bound<'_, PyAny>,
+        weights: &Bound<'_, PyAny>,
+    ) -> PyResult<Choice> {
+        let py = seed.py();
+        let held = read_modules(modules, |name| text("module name", name.clone()))?;
+        let names: Vec<&str> = held.iter().map(|name| borrow("module name", name)).collect::<PyResult<_>>()?;
+        space::with(|space| {
+            let Space { scratch, context: context_values, shared: shared_values, weights: weight_values } = space;
+            read_vector("context", context, context_values)?;
+            read_numbers("weights", weights, weight_values)?;
+            let shared = read_shared(shared, shared_values)?;
+            let chosen =
+                self.inner.decide_encoded(seed.as_bytes(), context_values, shared, &names, weight_values, scratch);
+            Ok(Choice::new(raise(py, chosen)?, scratch))
+        })
+    }
+
+    fn encode_task<'py>(&self, task: &Bound<'py, PyAny>, text: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyBytes>> {
+        let py = task.py();
+        let task = HeldItems::read("task", task)?;
+        let mut items = Vec::new();
+        let task = view_task(&task, text, &mut items)?;
+        let x = space::with(|space| self.inner.encode_task(&task, &mut space.scratch));
+        to_bytes(py, &raise(py, x)?)
+    }
+
+    fn encode_module<'py>(
+        &self,
+        task: &Bound<'py, PyAny>,
+        module: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let py = task.py();
+        let task = HeldItems::read("task", task)?;
+        let held = [HeldModule::read(module)?];
+        let mut items = Vec::new();
+        task.view(&mut items)?;
+        let task = Task { items: &items, text: "" };
+        let z = with_modules(&held, |modules| match modules {
+            [module] => space::with(|space| self.inner.encode_module(&task, module, &mut space.scratch)),
+            _ => Ok(Vec::new()),
+        })?;
+        to_bytes(py, &raise(py, z)?)
+    }
+
+    fn learn(
+        &self,
+        task: &Bound<'_, PyAny>,
+        text: &Bound<'_, PyString>,
+        module: &Bound<'_, PyAny>,
+        signal: &Bound<'_, PyAny>,
+        utility: f64,
+    ) -> PyResult<()> {
+        let py = task.py();
+        let signal = read_signal(signal)?;
+        let task = HeldItems::read("task", task)?;
+        let held = [HeldModule::read(module)?];
+        let mut items = Vec::new();
+        let task = view_task(&task, text, &mut items)?;
+        let learned = with_modules(&held, |modules| match modules {
+            [module] => space::with(|space| self.inner.learn(&task, module, signal, utility, &mut space.scratch)),
+            _ => Ok(()),
+        })?;
+        raise(py, learned)
+    }
+
+    #[pyo3(signature = (context, shared, module, signal, utility))]
+    fn learn_encoded(
+        &self,
+        context: &Bound<'_, PyAny>,
+        shared: Option<&Bound<'_, PyAny>>,
+        module: &Bound<'_, PyString>,
+        signal: &Bound<'_, PyAny>,
+        utility: f64,
+    ) -> PyResult<()> {
+        let py = context.py();
+        let signal = read_signal(signal)?;
+        let module = borrow("module name", module)?;
+        space::with(|space| {
+            let Space { scratch, context: context_values, shared: shared_values, .. } = space;
+            read_vector("context", context, context_values)?;
+            let shared = read_shared(shared, shared_values)?;
+            raise(py, self.inner.learn_encoded(context_values, shared, module, signal, utility, scratch))
+        })
+    }
+
+    fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &raise(py, py.detach(|| self.inner.state()))?))
+    }
+
+    fn merge(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
+        raise(py, py.detach(|| self.inner.merge(&other.inner))).map(|inner| Self { inner })
+    }
+
+    fn arrays<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let arrays = PyDict::new(py);
+        for (key, values) in self.inner.arrays() {
+            arrays.set_item(key, to_bytes(py, &values)?)?;
+        }
+        Ok(arrays)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Model(version={:.12}, learned_count={})", self.inner.version(), self.inner.learned_count())
+    }
+}
+
+fn raise<T>(py: Python<'_>, result: KernelResult<T>) -> PyResult<T> {
+    result.map_err(|error| to_py(py, &error))
+}
+
+fn view_task<'a>(
+    held: &'a HeldItems<'_>,
+    text: &'a Bound<'_, PyString>,
+    items: &'a mut Vec<pilotfish_kernel::encoders::Item<'a>>,
+) -> PyResult<Task<'a>> {
+    held.view(items)?;
+    Ok(Task { items, text: borrow("text", text)? })
+}
+
+fn read_shared<'a>(shared: Option<&Bound<'_, PyAny>>, values: &'a mut Vec<f64>) -> PyResult<Option<&'a [f64]>> {
+    match shared {
+        None => Ok(None),
+        Some(buffer) => {
+            read_vector("shared", buffer, values)?;
+            Ok(Some(values))
+        }
+    }
+}
+
+/// A signal's index; what is negative or no whole number is refused like any index out of range.
+fn read_signal(signal: &Bound<'_, PyAny>) -> PyResult<usize> {
+    signal.extract().map_err(|_| invalid(signal.py(), "signal", signal, "a whole number >= 0"))
+}
+
+fn read_modules<'py, T>(
+    modules: &Bound<'py, PyAny>,
+    read: impl Fn(&Bound<'py, PyAny>) -> PyResult<T>,
+) -> PyResult<Vec<T>> {
+    if let Ok(list) = modules.cast::<PyList>() {
+        list.iter().map(|module| read(&module)).collect()
+    } else if let Ok(tuple) = modules.cast::<PyTuple>() {
+        tuple.iter().map(|module| read(&module)).collect()
+    } else {
+        Err(invalid(modules.py(), "modules", type_name(modules), "a list or a tuple"))
+    }
+}

@@ -1,0 +1,28 @@
+//! The kernel of Pilotfish: a contextual bandit as plain functions of its arguments.
+//!
+//! No Python, no input or output, no clock, no environment, no global randomness. The same state, inputs and seed give the
+//! same action and the same probabilities, bit for bit, on every machine: exponentials and logarithms come from `libm`,
+//! sums run in fixed lanes, features are sorted by hash before they are added up.
+//!
+//! - [`encoders`]: task and module features to vectors;
+//! - [`posteriors`]: what has been learned, per signal, shared and per module;
+//! - [`explorers`]: scores and uncertainties to probabilities; [`pmf`] samples from them;
+//! - [`Model`]: the three together, behind a snapshot that decisions read without waiting.
+
+pub mod encoders;
+pub mod error;
+pub mod explorers;
+mod fields;
+pub mod linalg;
+mod model;
+mod names;
+pub mod pmf;
+pub mod posteriors;
+mod rng;
+mod spec;
+
+pub use error::{KernelError, Result};
+pub use fields::Fields;
+pub use model::{Chosen, Model, Scratch};
+pub use rng::SEED_BYTES;
+pub use spec::{FORMAT_VERSION, Spec};

@@ -1,0 +1,15 @@
+//! Dense linear algebra in fixed lanes, so that the same inputs give the same bits on every machine.
+//!
+//! Every sum runs over [`LANES`] explicit accumulators and is folded in one stated order. A compiler may widen
+//! the lanes to vector registers of any size; it may not change the result, because floating-point addition is never
+//! reordered and no fused multiply-add is asked for.
+
+mod cholesky;
+mod lanes;
+mod rectangular;
+mod symmetric;
+
+pub use cholesky::invert_positive_definite;
+pub use lanes::{LANES, Lane, add_scaled, dot, lanes_for, pack, zeros};
+pub use rectangular::Rectangular;
+pub use symmetric::Symmetric;

@@ -1,0 +1,267 @@
+//! A symmetric matrix of which only the lower part is kept.
+//!
+//! The columns are cut into panels of [`LANES`]; panel `c` keeps rows `LANES·c .. n`, each as one lane group. The first
+//! rows of a panel are its diagonal block and are kept whole, so both of its triangles hold the same bits. This reads
+//! memory in one stream and does half the work of the full square; a packed triangle would end each row inside a lane.
+
+use super::lanes::{LANES, Lane, fold, lanes_for};
+
+/// A symmetric `[n, n]` matrix.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Symmetric {
+    n: usize,
+    rows: Vec<Lane>,
+}
+
+impl Symmetric {
+    /// The zero matrix.
+    #[must_use]
+    pub fn zeros(n: usize) -> Self {
+        Self { n, rows: vec![[0.0; LANES]; Self::offset(n, lanes_for(n))] }
+    }
+
+    /// `value · I`.
+    #[must_use]
+    pub fn scaled_identity(n: usize, value: f64) -> Self {
+        let mut matrix = Self::zeros(n);
+        for i in 0..n {
+            matrix.set(i, i, value);
+        }
+        matrix
+    }
+
+    /// Rebuilds a matrix from its packed lower triangle, row by row; `None` if the length is not `n·(n+1)/2`.
+    #[must_use]
+    pub fn from_packed(n: usize, packed: &[f64]) -> Option<Self> {
+        if packed.len() != n * (n + 1) / 2 {
+            return None;
+        }
+        let mut matrix = Self::zeros(n);
+        let mut values = packed.iter();
+        for i in 0..n {
+            for (j, value) in (0..=i).zip(&mut values) {
+                matrix.set(i, j, *value);
+            }
+        }
+        Some(matrix)
+    }
+
+    /// The lower triangle, row by row.
+    #[must_use]
+    pub fn to_packed(&self) -> Vec<f64> {
+        (0..self.n).flat_map(|i| (0..=i).map(move |j| (i, j))).map(|(i, j)| self.get(i, j)).collect()
+    }
+
+    /// All `n · n` elements, row by row.
+    #[must_use]
+    pub fn to_dense(&self) -> Vec<f64> {
+        (0..self.n).flat_map(|i| (0..self.n).map(move |j| (i, j))).map(|(i, j)| self.get(i, j)).collect()
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.n
+    }
+
+    /// Whether the matrix has no rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.n == 0
+    }
+
+    /// Where panel `c` starts: Σ over earlier panels of (n − LANES·p).
+    const fn offset(n: usize, c: usize) -> usize {
+        // The last panel may be narrower than LANES, but it still has n − LANES·c > 0 rows.
+        c * n - LANES * (c * c.saturating_sub(1) / 2)
+    }
+
+    fn place(&self, i: usize, j: usize) -> (usize, usize) {
+        let panel = j / LANES;
+        (Self::offset(self.n, panel) + i - panel * LANES, j % LANES)
+    }
+
+    /// Element `(i, j)`, both below `n`.
+    #[must_use]
+    pub fn get(&self, i: usize, j: usize) -> f64 {
+        let (row, lane) = self.place(i.max(j), i.min(j));
+        self.rows[row][lane]
+    }
+
+    /// Sets `(i, j)` and `(j, i)`.
+    pub fn set(&mut self, i: usize, j: usize, value: f64) {
+        let (row, lane) = self.place(i.max(j), i.min(j));
+        self.rows[row][lane] = value;
+        if i / LANES == j / LANES {
+            let (row, lane) = self.place(i.min(j), i.max(j));
+            self.rows[row][lane] = value;
+        }
+    }
+
+    /// `xᵀ A x`, where `nonzero` lists the places of x that are not zero, ascending. Cost: nonzero · n / 2.
+    #[inline(always)]
+    #[must_use]
+    pub fn quadratic(&self, x: &[Lane], nonzero: &[u32]) -> f64 {
+        let flat = x.as_flattened();
+        let mut rest = self.rows.as_slice();
+        let mut left = nonzero;
+        let mut total = [0.0; LANES];
+        for (c, columns) in x.iter().enumerate() {
+            let first = c * LANES;
+            let (panel, later) = rest.split_at(self.n - first);
+            rest = later;
+            let in_block = left.iter().take_while(|&&i| (i as usize) < first + LANES).count();
+            let (block, below) = left.split_at(in_block);
+            left = below;
+            if block.is_empty() {
+                continue;
+            }
+            let mut diagonal = [0.0; LANES];
+            for &i in block {
+                let (value, row) = (flat[i as usize], &panel[i as usize - first]);
+                for lane in 0..LANES {
+                    diagonal[lane] += value * row[lane];
+                }
+            }
+            // Two accumulators: one alone waits for each addition to finish.
+            let (mut even, mut odd) = ([0.0; LANES], [0.0; LANES]);
+            let mut pairs = below.chunks_exact(2);
+            for pair in &mut pairs {
+                let (i, j) = (pair[0] as usize, pair[1] as usize);
+                let (first_row, second_row) = (&panel[i - first], &panel[j - first]);
+                for lane in 0..LANES {
+                    even[lane] += flat[i] * first_row[lane];
+                    odd[lane] += flat[j] * second_row[lane];
+                }
+            }
+            for &i in pairs.remainder() {
+                let (value, row) = (flat[i as usize], &panel[i as usize - first]);
+                for lane in 0..LANES {
+                    even[lane] += value * row[lane];
+                }
+            }
+            for lane in 0..LANES {
+                total[lane] += columns[lane] * (diagonal[lane] + 2.0 * (even[lane] + odd[lane]));
+            }
+        }
+        fold(total)
+    }
+
+    /// `out = A x`.
+    #[inline(always)]
+    pub fn multiply(&self, x: &[Lane], out: &mut [Lane]) {
+        out.fill([0.0; LANES]);
+        let flat = x.as_flattened();
+        let mut rest = self.rows.as_slice();
+        for (c, columns) in x.iter().enumerate() {
+            let first = c * LANES;
+            let (panel, later) = rest.split_at(self.n - first);
+            rest = later;
+            let (head, tail) = out.split_at_mut(c + 1);
+            let Some(sum) = head.last_mut() else { continue };
+            for (i, row) in panel.iter().enumerate() {
+                let value = flat[first + i];
+                for lane in 0..LANES {
+                    sum[lane] += value * row[lane];
+                }
+            }
+            if *columns == [0.0; LANES] {
+                continue;
+            }
+            for (target, row) in tail.as_flattened_mut().iter_mut().zip(panel.iter().skip(LANES)) {
+                let mut product = [0.0; LANES];
+                for lane in 0..LANES {
+                    product[lane] = columns[lane] * row[lane];
+                }
+                *target += fold(product);
+            }
+        }
+    }
+
+    /// `A += sign · w wᵀ`.
+    #[inline(always)]
+    pub fn add_outer(&mut self, sign: f64, w: &[Lane]) {
+        let n = self.n;
+        let flat = w.as_flattened();
+        let mut rest = self.rows.as_mut_slice();
+        for (c, columns) in w.iter().enumerate() {
+            let first = c * LANES;
+            let (panel, later) = rest.split_at_mut(n - first);
+            rest = later;
+            if *columns == [0.0; LANES] {
+                continue;
+            }
+            for (row, value) in panel.iter_mut().zip(&flat[first..]) {
+                for lane in 0..LANES {
+                    // The product of two elements is the same either way round, so the block stays symmetric to the bit.
+                    row[lane] += sign * (value * columns[lane]);
+                }
+            }
+        }
+    }
+
+    /// `A += B`, element by element; the caller has checked that the sizes agree.
+    pub fn add(&mut self, other: &Self) {
+        for (a, b) in self.rows.as_flattened_mut().iter_mut().zip(other.rows.as_flattened()) {
+            *a += b;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pack;
+    use super::*;
+
+    /// A deterministic dense symmetric matrix and a vector with zeros in it.
+    fn case(n: usize) -> (Symmetric, Vec<f64>) {
+        let mut matrix = Symmetric::zeros(n);
+        for i in 0..n {
+            for j in 0..=i {
+                matrix.set(i, j, f64::from(u32::try_from((i * 7 + j * 13) % 11).unwrap()) - 4.0);
+            }
+        }
+        let x = (0..n).map(|i| if i % 3 == 1 { 0.0 } else { (i as f64) * 0.25 - 1.0 }).collect();
+        (matrix, x)
+    }
+
+    fn nonzero(x: &[f64]) -> Vec<u32> {
+        (0..).zip(x).filter(|(_, v)| **v != 0.0).map(|(i, _)| i).collect()
+    }
+
+    #[test]
+    fn products_agree_with_the_definition_at_every_size() {
+        for n in 1..=40 {
+            let (matrix, x) = case(n);
+            let expected: Vec<f64> = (0..n).map(|i| (0..n).map(|j| matrix.get(i, j) * x[j]).sum()).collect();
+            let mut product = pack(&x);
+            matrix.multiply(&pack(&x), &mut product);
+            for (got, want) in product.as_flattened().iter().zip(&expected) {
+                assert!((got - want).abs() < 1e-10, "n = {n}");
+            }
+            let quadratic: f64 = expected.iter().zip(&x).map(|(a, b)| a * b).sum();
+            assert!((matrix.quadratic(&pack(&x), &nonzero(&x)) - quadratic).abs() < 1e-9, "n = {n}");
+        }
+    }
+
+    #[test]
+    fn an_outer_product_is_added_to_both_triangles() {
+        for n in [1, 7, 8, 9, 17] {
+            let (mut matrix, x) = case(n);
+            let before = matrix.clone();
+            matrix.add_outer(-2.0, &pack(&x));
+            for i in 0..n {
+                for j in 0..n {
+                    assert!((matrix.get(i, j) - before.get(i, j) + 2.0 * x[i] * x[j]).abs() < 1e-12);
+                }
+            }
+            let packed = Symmetric::from_packed(n, &matrix.to_packed());
+            assert_eq!(packed, Some(matrix), "the diagonal blocks are symmetric to the bit");
+        }
+    }
+
+    #[test]
+    fn a_packed_triangle_of_the_wrong_length_is_refused() {
+        assert_eq!(Symmetric::from_packed(3, &[1.0; 5]), None);
+    }
+}

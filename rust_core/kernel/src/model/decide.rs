@@ -1,0 +1,181 @@
+//! The way of a decision: encode, score, probabilities, sample.
+
+use super::{Head, Model, Scratch};
+use crate::encoders::{Module, Task};
+use crate::error::{KernelError, Result};
+use crate::linalg::{dot, lanes_for};
+use crate::names::Names;
+use crate::pmf::sample;
+
+/// Largest number of candidates of one decision.
+pub const MODULES_MAX: usize = 1000;
+
+/// Largest weight of a signal: far above any use, and no sum of weights overflows.
+pub const WEIGHT_MAX: f64 = 1e9;
+
+/// What was chosen; the vectors of the decision are in its scratch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Chosen {
+    /// Place of the chosen candidate.
+    pub index: usize,
+    /// Probability with which it was chosen.
+    pub propensity: f64,
+}
+
+impl Model {
+    /// Chooses among `modules` for `task`, with `seed` (16 bytes) for randomness and `weights` over the signals.
+    ///
+    /// # Errors
+    /// `InvalidInput` if there are no modules, more than 1000, a name twice or empty; if a feature is not finite; if the
+    /// weights are not one per signal, finite and not negative; if the seed is not 16 bytes.
+    pub fn decide(
+        &self,
+        seed: &[u8],
+        task: &Task<'_>,
+        modules: &[Module<'_>],
+        weights: &[f64],
+        scratch: &mut Scratch,
+    ) -> Result<Chosen> {
+        check_count(modules.len())?;
+        scratch.encode_task(self, task)?;
+        scratch.encode_modules(self, modules)?;
+        self.choose(seed, modules.len(), |i| modules[i].name, weights, scratch)
+    }
+
+    /// The same for vectors encoded beforehand: `context` is x `[d]`, `shared` the modules' z `[K, k]`, or [1, 0, …] for all.
+    ///
+    /// # Errors
+    /// As for `decide`; also if a vector has the wrong length or an element beyond ±1000.
+    pub fn decide_encoded(
+        &self,
+        seed: &[u8],
+        context: &[f64],
+        shared: Option<&[f64]>,
+        modules: &[&str],
+        weights: &[f64],
+        scratch: &mut Scratch,
+    ) -> Result<Chosen> {
+        check_count(modules.len())?;
+        scratch.take_context(self, context)?;
+        scratch.take_shared(self, shared, modules.len())?;
+        self.choose(seed, modules.len(), |i| modules[i], weights, scratch)
+    }
+
+    /// The task as x `[d]`.
+    ///
+    /// # Errors
+    /// `InvalidInput` if a feature is not finite.
+    pub fn encode_task(&self, task: &Task<'_>, scratch: &mut Scratch) -> Result<Vec<f64>> {
+        scratch.encode_task(self, task)?;
+        Ok(scratch.x.as_flattened().iter().copied().take(self.n_context()).collect())
+    }
+
+    /// The module, in the light of the task, as z `[k]`.
+    ///
+    /// # Errors
+    /// `InvalidInput` if a feature is not finite.
+    pub fn encode_module(&self, task: &Task<'_>, module: &Module<'_>, scratch: &mut Scratch) -> Result<Vec<f64>> {
+        scratch.encode_task(self, task)?;
+        scratch.encode_modules(self, std::slice::from_ref(module))?;
+        Ok(scratch.z.as_flattened().iter().copied().take(self.n_shared()).collect())
+    }
+
+    fn choose<'a>(
+        &self,
+        seed: &[u8],
+        n_modules: usize,
+        name: impl Fn(usize) -> &'a str,
+        weights: &[f64],
+        scratch: &mut Scratch,
+    ) -> Result<Chosen> {
+        self.check_weights(weights)?;
+        let snapshot = self.snapshot.load();
+        resolve(&snapshot.names, n_modules, name, scratch)?;
+        scratch.scores.clear();
+        scratch.scores.resize(n_modules, 0.0);
+        scratch.uncertainties.clear();
+        scratch.uncertainties.resize(n_modules, 0.0);
+        let active = || snapshot.heads.iter().zip(weights).filter(|(head, weight)| **weight > 0.0 && head.count > 0);
+        let total: f64 = active().map(|(_, weight)| weight).sum();
+        if total > 0.0 {
+            for (head, weight) in active() {
+                self.score_head(head, weight / total, scratch);
+            }
+            scratch.uncertainties.iter_mut().for_each(|value| *value = value.sqrt());
+        } else {
+            self.score_prior(scratch);
+        }
+        let Scratch { scores, uncertainties, thompson, pmf, .. } = scratch;
+        self.spec.explorer.pmf(scores, uncertainties, thompson, pmf)?;
+        let index = sample(pmf, seed)?;
+        Ok(Chosen { index, propensity: pmf[index] })
+    }
+
+    /// Adds weight · mean to the scores and weight² · variance to what becomes the uncertainties.
+    fn score_head(&self, head: &Head, weight: f64, scratch: &mut Scratch) {
+        let Scratch { x, nonzero, z, places, posterior, scores, uncertainties, .. } = scratch;
+        let task = (x.as_slice(), nonzero.as_slice());
+        let noise = weight * weight * head.noise_variance;
+        let modules = places.iter().zip(z.chunks_exact(lanes_for(self.n_shared())));
+        for ((place, z), (score, variance)) in modules.zip(scores.iter_mut().zip(uncertainties.iter_mut())) {
+            let arm = place.and_then(|place| head.arms.get(place)).and_then(Option::as_deref);
+            let (mean, spread) = head.shared.predict(arm, self.prior, task, z, &self.shared_places, posterior);
+            *score += weight * mean;
+            *variance += noise * spread;
+        }
+    }
+
+    /// Nothing is known under these weights: score 0, and the prior's uncertainty s₀ · √(xᵀx / λ_module + zᵀz / λ_shared).
+    fn score_prior(&self, scratch: &mut Scratch) {
+        let own = dot(&scratch.x, &scratch.x) / self.prior.module_precision;
+        let rows = scratch.z.chunks_exact(lanes_for(self.n_shared()));
+        for (uncertainty, z) in scratch.uncertainties.iter_mut().zip(rows) {
+            let variance = own + dot(z, z) / self.prior.shared_precision;
+            *uncertainty = (self.spec.learner.noise_variance * variance).sqrt();
+        }
+    }
+
+    fn check_weights(&self, weights: &[f64]) -> Result<()> {
+        if weights.len() != self.n_signals() {
+            let rule = format!("{}, one per signal", self.n_signals());
+            return Err(KernelError::invalid("len(weights)", weights.len(), rule));
+        }
+        match weights.iter().find(|weight| !(0.0..=WEIGHT_MAX).contains(*weight)) {
+            None => Ok(()),
+            Some(weight) => Err(KernelError::invalid("weights", weight, "in [0, 1e9]")),
+        }
+    }
+}
+
+fn check_count(n_modules: usize) -> Result<()> {
+    if (1..=MODULES_MAX).contains(&n_modules) {
+        return Ok(());
+    }
+    Err(KernelError::invalid("len(modules)", n_modules, format!("in [1, {MODULES_MAX}]")))
+}
+
+/// Finds each candidate's arm; refuses empty names and names that come twice.
+fn resolve<'a>(names: &Names, n_modules: usize, name: impl Fn(usize) -> &'a str, scratch: &mut Scratch) -> Result<()> {
+    let Scratch { hashes, places, .. } = scratch;
+    hashes.clear();
+    places.clear();
+    for i in 0..n_modules {
+        let text = name(i);
+        if text.is_empty() {
+            return Err(KernelError::invalid(format!("modules[{i}].name"), "\"\"", "a text that is not empty"));
+        }
+        let hash = Names::hash(text);
+        hashes.push((hash, i));
+        places.push(names.find(hash, text));
+    }
+    hashes.sort_unstable();
+    // Equal names have equal hashes; different names almost never do, and then they are compared.
+    for (at, (hash, i)) in hashes.iter().enumerate() {
+        for (_, j) in hashes.iter().skip(at + 1).take_while(|(other, _)| other == hash) {
+            if name(*i) == name(*j) {
+                return Err(KernelError::invalid(format!("modules[{j}].name"), name(*j), "in the list once"));
+            }
+        }
+    }
+    Ok(())
+}
