@@ -1,6 +1,5 @@
 """The engine: decisions, outcomes, modules and modes over one state directory. No gRPC inside."""
 
-import hashlib
 import logging
 import sqlite3
 import threading
@@ -181,7 +180,7 @@ class Engine:
 
     def state_sha256(self) -> str:
         """Return the SHA-256 of the learned state."""
-        return hashlib.sha256(self._learner.model.state() + self._learner.health.state()).hexdigest()
+        return self._learner.state_sha256()
 
     def close(self) -> None:
         """Write a checkpoint and release the directory. Nothing acknowledged depends on this."""

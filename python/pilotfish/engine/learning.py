@@ -4,6 +4,7 @@ The learned state is the fold of the log: `Learner.restore` starts from the newe
 values that came after it, in the order of the log, through the same code that learned them the first time.
 """
 
+import hashlib
 import logging
 import threading
 from collections import Counter
@@ -105,6 +106,11 @@ class Learner:
             for last, signal, value, learned in rows:
                 self._learn(decision, signal, value, learned=learned)
                 self._folded = last
+
+    def state_sha256(self) -> str:
+        """Return the SHA-256 of the learned state; equal histories give equal states."""
+        with self._lock:
+            return hashlib.sha256(self.model.state() + self.health.state()).hexdigest()
 
     def checkpoint(self) -> None:
         """Write the learned state if it has changed; learning waits for the copy, not for the disk."""
