@@ -22,7 +22,11 @@ _Receipts: TypeAlias = Coroutine[Any, Any, list[ReceiptResult]]
 
 
 class AsyncClient(Calls[_Decision, _Decisions, _Receipt, _Receipts]):
-    """A client whose calls are awaited. It may be made outside a loop and used in several in turn. See `Calls`."""
+    """A client whose calls are awaited. It may be made outside a loop and used in several in turn. See `Calls`.
+
+    Fork before the first call: asyncio channels do not work in a child of a process that has used one. The client then
+    answers with the local default.
+    """
 
     async def close(self) -> None:
         """Close the channel. Calls that are under way fall back; further ones raise StateError."""
@@ -39,20 +43,33 @@ class AsyncClient(Calls[_Decision, _Decisions, _Receipt, _Receipts]):
     ) -> None:
         await self.close()
 
-    def _start_afresh(self) -> Wire | None:
+    def forget_inherited(self) -> Wire | None:
+        """See `Calls`."""
         self._loop: asyncio.AbstractEventLoop | None = None
-        return super()._start_afresh()
+        return super().forget_inherited()
 
     async def _run(self, exchange: Exchange[Any, Any, Any], request: Message, deadline_ms: float) -> Any:  # noqa: ANN401 - the exchange's result
         asked_at = monotonic()
         settled = self._settled(exchange, request)
         if settled is not None:
             return settled
-        wire = self._wire_of(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        wire = self._wire_of(loop)
+        call = exchange.method(wire)(request, timeout=remaining_s(deadline_ms, asked_at))
+        # gRPC's own deadline comes first, but it needs gRPC's poller thread, and a child that was forked after its
+        # parent had used asyncio channels has none: without this it would wait for ever.
+        backstop = loop.call_later(deadline_ms / 1e3, call.cancel)
         try:
-            reply = await exchange.method(wire)(request, timeout=remaining_s(deadline_ms, asked_at))
+            reply = await call
         except grpc.RpcError as error:
             return self._failed(exchange, request, error, asked_at)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if loop.time() < backstop.when() or (task is not None and task.cancelling()):
+                raise  # the caller's own wish
+            return self._timed_out(exchange, request, asked_at)
+        finally:
+            backstop.cancel()
         return self._answered(exchange, request, reply)
 
     def _wire_of(self, loop: asyncio.AbstractEventLoop) -> Wire:

@@ -66,8 +66,8 @@ class Calls(ABC, Generic[DecisionT, DecisionsT, ReceiptT, ReceiptsT]):
         self._raise_on_fallback = raise_on_fallback
         self._is_closed = False
         self._wire: Wire | None = None
-        self._start_afresh()
-        forget_in_child(self._start_afresh)
+        self.forget_inherited()
+        forget_in_child(self)
 
     def select_module(
         self,
@@ -120,7 +120,7 @@ class Calls(ABC, Generic[DecisionT, DecisionsT, ReceiptT, ReceiptsT]):
 
     def select(self, request: v1.SelectModuleRequest, *, deadline_ms: float | None = None) -> DecisionT:
         """Send a request in the contract's own words. See `select_module`."""
-        result: DecisionT = self._run(SELECT_MODULE, request, deadline_ms or self._deadline_ms)
+        result: DecisionT = self._run(SELECT_MODULE, request, _chosen_ms(deadline_ms, self._deadline_ms))
         return result
 
     def select_modules(
@@ -141,7 +141,7 @@ class Calls(ABC, Generic[DecisionT, DecisionsT, ReceiptT, ReceiptsT]):
         """
         batch = v1.BatchSelectModulesRequest(requests=requests)
         allowance_ms = self._deadline_ms + _BATCH_EXTRA_MS_PER_ENTRY * max(len(requests) - 1, 0)
-        result: DecisionsT = self._run(SELECT_MODULES, batch, deadline_ms or allowance_ms)
+        result: DecisionsT = self._run(SELECT_MODULES, batch, _chosen_ms(deadline_ms, allowance_ms))
         return result
 
     def record_outcome(
@@ -184,7 +184,7 @@ class Calls(ABC, Generic[DecisionT, DecisionsT, ReceiptT, ReceiptsT]):
 
     def record(self, request: v1.RecordOutcomeRequest, *, deadline_ms: float | None = None) -> ReceiptT:
         """Send an outcome in the contract's own words, such as one by request_id. See `record_outcome`."""
-        result: ReceiptT = self._run(RECORD_OUTCOME, request, deadline_ms or self._outcome_deadline_ms)
+        result: ReceiptT = self._run(RECORD_OUTCOME, request, _chosen_ms(deadline_ms, self._outcome_deadline_ms))
         return result
 
     def record_outcomes(
@@ -206,19 +206,15 @@ class Calls(ABC, Generic[DecisionT, DecisionsT, ReceiptT, ReceiptsT]):
         """
         batch = v1.BatchRecordOutcomesRequest(requests=requests)
         allowance_ms = self._outcome_deadline_ms + _BATCH_EXTRA_MS_PER_ENTRY * max(len(requests) - 1, 0)
-        result: ReceiptsT = self._run(RECORD_OUTCOMES, batch, deadline_ms or allowance_ms)
+        result: ReceiptsT = self._run(RECORD_OUTCOMES, batch, _chosen_ms(deadline_ms, allowance_ms))
         return result
 
     @abstractmethod
     def _run(self, exchange: Exchange[Any, Any, Any], request: Message, deadline_ms: float) -> Any:  # noqa: ANN401 - the result or its awaitable
         """Carry out an exchange, waiting in the twin's own way."""
 
-    def _start_afresh(self) -> Wire | None:
-        """Forget the channel and what is known of the sidecar: in a new client, and in a forked child.
-
-        Returns:
-            The channel, if there was one.
-        """
+    def forget_inherited(self) -> Wire | None:
+        """Start afresh, in a new client or in a forked child, and return the parent's channel. Not for hubs to call."""
         wire, self._wire = self._wire, None
         self._decision_circuit = Circuit(self._circuit_settings)
         self._outcome_circuit = Circuit(self._circuit_settings)
@@ -254,6 +250,11 @@ class Calls(ABC, Generic[DecisionT, DecisionsT, ReceiptT, ReceiptsT]):
         self._circuit_of(exchange).failed(asked_at)
         return self._unanswered(exchange, request, reason.lower() or SIDECAR_UNAVAILABLE, error)
 
+    def _timed_out(self, exchange: Exchange[Any, Any, Any], request: Message, asked_at: float) -> Any:  # noqa: ANN401 - the exchange's result
+        """Return the result of a call that not even gRPC has ended in time."""
+        self._circuit_of(exchange).failed(asked_at)
+        return self._unanswered(exchange, request, SIDECAR_UNAVAILABLE)
+
     def _unanswered(
         self, exchange: Exchange[Any, Any, Any], request: Message, why: str, error: grpc.RpcError | None = None
     ) -> Any:  # noqa: ANN401 - the exchange's result
@@ -267,7 +268,11 @@ class Calls(ABC, Generic[DecisionT, DecisionsT, ReceiptT, ReceiptsT]):
 
 def remaining_s(deadline_ms: float, asked_at: float) -> float:
     """Return what gRPC may spend of a call's deadline; opening the channel in the first call has taken its part."""
-    return rpc_timeout_s(_checked_ms("deadline_ms", deadline_ms), monotonic() - asked_at)
+    return rpc_timeout_s(deadline_ms, monotonic() - asked_at)
+
+
+def _chosen_ms(given: float | None, default: float) -> float:
+    return default if given is None else _checked_ms("deadline_ms", given)
 
 
 def _checked_ms(name: str, value: float) -> float:

@@ -1,7 +1,8 @@
 """How a hub describes a module that may take a task."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias, TypedDict, Union
 
 from pilotfish import v1
@@ -18,7 +19,7 @@ class ModuleFields(TypedDict, total=False):
     max_data_size_bytes: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Module:
     """A module on offer. Made once and offered often, it is encoded once.
 
@@ -37,6 +38,7 @@ class Module:
     features: Features = field(default_factory=dict)
     capabilities: Sequence[str] = ()
     max_data_size_bytes: int | None = None
+    encoded: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         message = v1.Module()
@@ -49,34 +51,45 @@ class Module:
                 fill_features(message.features, self.features)
         except (TypeError, ValueError, OverflowError) as error:
             raise InvalidInputError(f"module {self.name!r}: {error}", reason="MALFORMED_MESSAGE") from error
-        object.__setattr__(self, "_message", message)
-
-    @property
-    def message(self) -> v1.Module:
-        """The module in the contract's words; not to be changed."""
-        message: v1.Module = self.__dict__["_message"]
-        return message
+        object.__setattr__(self, "encoded", _encode(message))
 
 
 Candidate: TypeAlias = Union[str, Module, ModuleFields, v1.Module]  # noqa: UP007 - a TypedDict takes no `|` on 3.11
 
 
-def add_candidate(request: v1.SelectModuleRequest, candidate: Candidate) -> None:
-    """Append a candidate to a request.
+def add_candidates(request: v1.SelectModuleRequest, candidates: Iterable[Candidate]) -> None:
+    """Append candidates to a request.
+
+    On the wire a request is the concatenation of its fields, so that modules which are encoded already only have to be
+    joined: 11 µs for ten modules of 20 features, against 20 µs to copy their messages and 27 µs to build them.
 
     Raises:
-        InvalidInputError: It is no name, module or mapping of a module's fields.
+        InvalidInputError: One is no name, module or mapping of a module's fields.
     """
+    if isinstance(candidates, str):  # "pypdf" would silently become five modules
+        raise InvalidInputError(f"candidates == {candidates!r}, must be a list of modules", reason="MALFORMED_MESSAGE")
+    request.MergeFromString(b"".join([_encoded(candidate) for candidate in candidates]))
+
+
+def _encoded(candidate: Candidate) -> bytes:
     if isinstance(candidate, str):
-        request.candidates.add().name = candidate
-    elif isinstance(candidate, Module):
-        request.candidates.append(candidate.message)
-    elif isinstance(candidate, v1.Module):
-        request.candidates.append(candidate)
-    elif isinstance(candidate, Mapping):
-        request.candidates.append(Module(**candidate).message)
-    else:
-        raise InvalidInputError(
-            f"candidate is a {type(candidate).__name__}, must be a name, a Module or a mapping of its fields",
-            reason="MALFORMED_MESSAGE",
-        )
+        return _encoded_name(candidate)
+    if isinstance(candidate, Module):
+        return candidate.encoded
+    if isinstance(candidate, v1.Module):
+        return _encode(candidate)
+    if isinstance(candidate, Mapping):
+        return Module(**candidate).encoded
+    raise InvalidInputError(
+        f"candidate is a {type(candidate).__name__}, must be a name, a Module or a mapping of its fields",
+        reason="MALFORMED_MESSAGE",
+    )
+
+
+@lru_cache(maxsize=4096)
+def _encoded_name(name: str) -> bytes:
+    return _encode(v1.Module(name=name))
+
+
+def _encode(module: v1.Module) -> bytes:
+    return v1.SelectModuleRequest(candidates=[module]).SerializeToString()

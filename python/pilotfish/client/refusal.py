@@ -29,10 +29,9 @@ def refusal_of_rpc(error: grpc.RpcError, request: Message) -> tuple[PilotfishErr
         The exception that a refused request deserves, or None; and the reason that the sidecar itself gave, or "".
         A status without the sidecar's own ErrorInfo comes from something else on the way and refuses nothing.
     """
-    call: Any = error  # both twins' errors are calls too, which grpcio's types do not say
-    if call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and request.ByteSize() > MAX_MESSAGE_BYTES:
+    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and request.ByteSize() > MAX_MESSAGE_BYTES:
         return _too_large(request.ByteSize()), "MESSAGE_TOO_LARGE"
-    status = _status_in(call.trailing_metadata() or ())
+    status = _status_in(error.trailing_metadata() or ())
     return (None, "") if status is None else refusal_of_status(status)
 
 
@@ -47,7 +46,7 @@ def refusal_of_status(status: status_pb2.Status) -> tuple[PilotfishError | None,
     return None, ""
 
 
-def _status_in(metadata: Iterable[tuple[str, str | bytes]]) -> status_pb2.Status | None:
+def _status_in(metadata: Iterable[Any]) -> status_pb2.Status | None:  # pairs; each twin has its own type for them
     for key, value in metadata:
         if key == _DETAILS_KEY and isinstance(value, bytes):
             try:

@@ -7,7 +7,7 @@ from typing import Final
 from pilotfish import v1
 from pilotfish.client.decision import Decision
 from pilotfish.client.features import Features, fill_features
-from pilotfish.client.module import Candidate, add_candidate
+from pilotfish.client.module import Candidate, add_candidates
 from pilotfish.exceptions import InvalidInputError
 
 SIGNALS: Final[dict[str, v1.Signal.ValueType]] = {
@@ -68,8 +68,7 @@ def select_request(
             request.allowed_modules.extend(_texts("allowed_modules", allowed_modules))
         if denied_modules:
             request.denied_modules.extend(_texts("denied_modules", denied_modules))
-        for candidate in candidates:
-            add_candidate(request, candidate)
+        add_candidates(request, candidates)
         task = request.task
         task.type = task_type
         task.description = description

@@ -35,9 +35,10 @@ class Client(Calls[Decision, list[DecisionResult], Receipt, list[ReceiptResult]]
     ) -> None:
         self.close()
 
-    def _start_afresh(self) -> Wire | None:
+    def forget_inherited(self) -> Wire | None:
+        """See `Calls`."""
         self._opening = threading.Lock()
-        return super()._start_afresh()
+        return super().forget_inherited()
 
     def _run(self, exchange: Exchange[Any, Any, Any], request: Message, deadline_ms: float) -> Any:  # noqa: ANN401 - the exchange's result
         asked_at = monotonic()
