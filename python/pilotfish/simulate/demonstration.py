@@ -9,7 +9,7 @@ from rich.console import Console
 
 from pilotfish.client import AsyncClient
 from pilotfish.simulate.figures import Figures, figures_of
-from pilotfish.simulate.hub import Hub, Served
+from pilotfish.simulate.hub import USUAL_DEADLINE_MS, Hub, Served
 from pilotfish.simulate.progress import PassProgress
 from pilotfish.simulate.report import print_explanation, print_report, worth_explaining
 from pilotfish.simulate.sidecar import Sidecar, running_sidecar
@@ -45,7 +45,7 @@ def demonstrate(
         _introduce(console, sidecar)
         console.print(
             f"{len(table.requests)} requests, {len(table.modules)} modules, {in_flight} requests in flight, "
-            f"{deadline_ms:g} ms for a decision, seed {seed}.\n",
+            f"seed {seed}. A decision may take {deadline_ms:g} ms (the client's default is {USUAL_DEADLINE_MS:g}).\n",
             highlight=False,
         )
         played = asyncio.run(_play(console, sidecar, table, in_flight, deadline_ms))

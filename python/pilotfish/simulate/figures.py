@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from pilotfish.simulate.calibration import Calibration, calibrate
-from pilotfish.simulate.hub import Served
+from pilotfish.simulate.hub import USUAL_DEADLINE_MS, Served
 from pilotfish.simulate.table import Table, TableModule
 from pilotfish.v1 import ExplainDecisionResponse
 
@@ -27,6 +27,8 @@ class Figures:
     """Decisions that fell back, by reason; they count in all other figures too."""
     decisions_per_second: float
     latency_ms: dict[str, float]
+    late: int
+    """Decisions that took longer than the client's default deadline."""
     seed: int
 
     def as_json(self) -> dict[str, Any]:
@@ -42,6 +44,7 @@ class Figures:
             },
             "decisions": self.decisions,
             "outcomes": self.outcomes,
+            "late": self.late,
             "fallbacks": sum(self.fallbacks.values()),
             "decisions_per_second": self.decisions_per_second,
             "latency_ms": self.latency_ms,
@@ -109,6 +112,7 @@ def figures_of(
         fallbacks=dict(Counter(_why(s) for s in served if s.decision.is_fallback)),
         decisions_per_second=len(served) / elapsed_s,
         latency_ms={f"p{q}": percentile([s.select_ms for s in served], q / 100.0) for q in (50, 99)},
+        late=sum(s.select_ms > USUAL_DEADLINE_MS for s in served),
         seed=seed,
     )
 

@@ -12,10 +12,13 @@ from pilotfish.simulate.table import Table, TableModule, TableRequest
 LARGE_BILLIONS: Final = 40.0
 """Models from here on are of the size class `large`."""
 
-WORK_BASE_MS: Final = 1.0
-WORK_MS_PER_BILLION: Final = 0.05
-"""Simulated time of a module's work, grown with its size: about a thousandth of what such models take, so that the demo
-ends within a minute and the ratios between modules stay."""
+WORK_BASE_MS: Final = 4.0
+WORK_MS_PER_BILLION: Final = 0.1
+"""Simulated time of a module's work, grown with its size: 5 to 9 ms, a few hundredths of what such models take, so that
+the pass ends in seconds."""
+
+USUAL_DEADLINE_MS: Final = 20.0
+"""The client's default deadline of a decision."""
 
 
 @dataclass(frozen=True, slots=True)

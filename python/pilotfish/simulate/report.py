@@ -9,6 +9,7 @@ from rich.table import Table as RichTable
 
 from pilotfish.simulate.calibration import Calibration
 from pilotfish.simulate.figures import Figures
+from pilotfish.simulate.hub import USUAL_DEADLINE_MS
 from pilotfish.simulate.table import ASSUMED_OUTPUT_TOKENS, CHARACTERS_PER_TOKEN, Table, TableRequest
 from pilotfish.v1 import DecisionSource, ExplainDecisionResponse, ReasonCode, Signal
 
@@ -46,7 +47,8 @@ def print_report(console: Console, figures: Figures) -> None:
         f"{figures.decisions} decisions, {figures.outcomes} outcomes acknowledged, "
         f"{figures.decisions_per_second:.0f} decisions/s with the modules' simulated work.\n"
         f"select_module as the hub sees it: p50 {figures.latency_ms['p50']:.2f} ms, "
-        f"p99 {figures.latency_ms['p99']:.2f} ms.",
+        f"p99 {figures.latency_ms['p99']:.2f} ms; {figures.late} took longer than the client's default deadline of "
+        f"{USUAL_DEADLINE_MS:g} ms.",
         highlight=False,
     )
     if fallbacks:

@@ -1,13 +1,14 @@
 """The figures of a pass, worked by hand."""
 
+import inspect
 import json
 
 import pytest
 
 from pilotfish import v1
-from pilotfish.client import Decision
+from pilotfish.client import AsyncClient, Decision
 from pilotfish.simulate.figures import Figures, figures_of, percentile, running_mean
-from pilotfish.simulate.hub import Served
+from pilotfish.simulate.hub import USUAL_DEADLINE_MS, Served
 from pilotfish.simulate.table import Table, TableModule, TableRequest
 
 CHEAP = TableModule("cheap", "7B", 0.0, 1.0)
@@ -40,7 +41,7 @@ def logged(module: TableModule, baseline: TableModule) -> v1.ExplainDecisionResp
 def figures() -> Figures:
     return figures_of(
         TABLE,
-        [served(DEAR, 1.0, 1.0), served(CHEAP, 1.0, 3.0), served(CHEAP, 0.5, 2.0, "circuit_open")],
+        [served(DEAR, 1.0, 1.0), served(CHEAP, 1.0, 30.0), served(CHEAP, 0.5, 2.0, "circuit_open")],
         [logged(DEAR, CHEAP), logged(CHEAP, DEAR), None],
         outcomes=2,
         elapsed_s=0.5,
@@ -82,7 +83,12 @@ def test_only_decisions_on_the_log_are_calibrated(figures: Figures) -> None:
 
 def test_speed_is_of_the_whole_pass(figures: Figures) -> None:
     assert figures.decisions_per_second == pytest.approx(6.0)
-    assert figures.latency_ms == {"p50": 2.0, "p99": 3.0}
+    assert figures.latency_ms == {"p50": 2.0, "p99": 30.0}
+
+
+def test_late_is_what_the_clients_default_deadline_would_cut_off(figures: Figures) -> None:
+    assert figures.late == 1
+    assert inspect.signature(AsyncClient).parameters["deadline_ms"].default == USUAL_DEADLINE_MS
 
 
 def test_json_holds_every_figure_and_nothing_that_json_cannot(figures: Figures) -> None:
