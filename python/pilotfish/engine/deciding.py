@@ -17,7 +17,7 @@ from pilotfish.exceptions import ConflictError, StateError
 from pilotfish.experience.log import ExperienceLog
 from pilotfish.experience.record import RECORD_FORMAT, DecisionRecord, LoggedDecision
 from pilotfish.request import Request
-from pilotfish.safety.guard import fault_of_answer, fault_of_pmf
+from pilotfish.safety.guard import fault_of_answer, fault_of_choice
 from pilotfish.safety.legal_set import legal_set
 
 _REASON_OF_MODE: Final = {Mode.OFF: Reason.MODE_OFF, Mode.SHADOW: Reason.MODE_SHADOW, Mode.ROLLOUT: Reason.OUTSIDE_ROLLOUT}
@@ -71,12 +71,11 @@ class Decider:
         self.mode = Mode.ON
         self.rollout_share = 1.0
 
-    def decide(self, request: Request) -> Decision:
-        """Choose a module for a request whose candidates are resolved, and log the choice.
+    def choose(self, request: Request) -> Decision:
+        """Choose a module for a request whose candidates are resolved. The choice must not leave before `log` had it.
 
         Raises:
             StateError: No candidate is legal (reason NO_LEGAL_MODULE).
-            ConflictError: The request_id belongs to another request (reason REQUEST_ID_REUSED).
         """
         legal, removed = legal_set(request)
         for _, reason in removed:
@@ -131,14 +130,25 @@ class Decider:
             uncertainties=b"" if choice is None else choice.uncertainties,
         )
         module = request.candidates[served].name
-        try:
-            fresh = self._log.append_decision(decision_id, module, propensity, source, self._model_number, record)
-        except sqlite3.Error as error:
-            return self.unlogged(record, error)
-        if not fresh:
-            return self._first_answer(request)
-        self._counters["decision", source] += 1
         return Decision(decision_id.hex(), module, propensity, source, reasons, self._model_version, record)
+
+    def log(self, decisions: Sequence[Decision]) -> list[Decision | ConflictError]:
+        """Put choices on record, all in one commit, and return what may be answered.
+
+        That is the choice itself; the first answer if the request_id has been answered before, or the conflict if that was
+        to another request; and the baseline if nothing can be written.
+        """
+        number = self._model_number
+        rows = [(bytes.fromhex(d.decision_id), d.module, d.propensity, d.source, number, d.record) for d in decisions]
+        try:
+            fresh = self._log.append_decisions(rows)
+        except sqlite3.Error as error:
+            logger.error("%d decisions could not be logged (%s); the baseline answers", len(rows), error)
+            return [self._unlogged(decision) for decision in decisions]
+        return [
+            self._counted(decision) if is_fresh else self._first_answer(decision.record.request)
+            for decision, is_fresh in zip(decisions, fresh, strict=True)
+        ]
 
     def _ask_policy(
         self, decision_id: bytes, request: Request, legal: tuple[int, ...], weights: Sequence[float]
@@ -152,7 +162,7 @@ class Decider:
                 [(module.name, module.features, module.capabilities) for module in (candidates[i] for i in legal)],
                 weights,
             )
-            fault = fault_of_pmf(memoryview(choice.pmf).cast("d"), len(legal))
+            fault = fault_of_choice(memoryview(choice.pmf).cast("d"), choice.index, len(legal))
         except BaseException as error:
             # Whatever goes wrong in the learner, a panic in Rust included (it is no Exception), the hub gets its baseline.
             if isinstance(error, KeyboardInterrupt | SystemExit):
@@ -166,25 +176,25 @@ class Decider:
             return None, Reason.GUARD_REFUSED
         return choice, None
 
-    def unlogged(self, record: DecisionRecord, error: sqlite3.Error) -> Decision:
-        """Return the answer to a request that cannot be logged: the baseline, with certainty.
+    def _counted(self, decision: Decision) -> Decision:
+        self._counters["decision", decision.source] += 1
+        return decision
 
-        An answer whose propensity is not on record must not be random.
-        """
+    def _unlogged(self, decision: Decision) -> Decision:
+        # An answer whose propensity is not on record must not be random: the baseline, with certainty.
         self._counters["log_unavailable", 0] += 1
-        logger.error("a decision could not be logged (%s); the baseline answers", error)
-        self._counters["decision", Source.FALLBACK] += 1
+        record = decision.record
         reasons = (*record.reasons, int(Reason.LOG_UNAVAILABLE))
         unlogged = msgspec.structs.replace(
             record, reasons=reasons, learned_count=-1, policy_pmf=b"", scores=b"", uncertainties=b""
         )
         module = record.request.candidates[record.baseline].name
-        return Decision("", module, 1.0, Source.FALLBACK, reasons, self._model_version, unlogged)
+        return self._counted(Decision("", module, 1.0, Source.FALLBACK, reasons, self._model_version, unlogged))
 
-    def _first_answer(self, request: Request) -> Decision:
+    def _first_answer(self, request: Request) -> Decision | ConflictError:
         found = self._log.find_request(request.request_id)
         if found is None or not _same_question(found.record.request, request):
-            raise ConflictError(
+            return ConflictError(
                 f"request_id == {request.request_id}, must not be used again for another request",
                 reason="REQUEST_ID_REUSED",
                 metadata={"field": "request_id", "value": request.request_id, "rule": "one request_id, one request"},

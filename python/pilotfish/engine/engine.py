@@ -1,7 +1,6 @@
 """The engine: decisions, outcomes, modules and modes over one state directory. No gRPC inside."""
 
 import logging
-import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -95,27 +94,26 @@ class Engine:
             StateError: No candidate is legal.
             ConflictError: The request_id belongs to another request.
         """
-        decision = self._decider.decide(self._resolve(request))
-        if request.request_id and self.log.is_parked(request.request_id):
-            self._learner.join_parked(request.request_id)
-        return decision
+        (answer,) = self.decide_batch([request])
+        if isinstance(answer, PilotfishError):
+            raise answer
+        return answer
 
     def decide_batch(self, requests: Sequence[Request | PilotfishError]) -> list[Decision | PilotfishError]:
         """Choose for several requests in one commit; a request that is an error, or raises one, stays that error."""
-        answers: list[Decision | PilotfishError] = []
-        try:
-            with self.log.transaction():
-                answers.extend(self._attempt(request) for request in requests)
-        except sqlite3.Error as error:
-            # Nothing of the batch is on record, so no drawn answer may leave.
-            return [self._decider.unlogged(a.record, error) if isinstance(a, Decision) else a for a in answers]
+        choices = [self._choose(request) for request in requests]
+        logged = iter(self._decider.log([choice for choice in choices if isinstance(choice, Decision)]))
+        answers = [next(logged) if isinstance(choice, Decision) else choice for choice in choices]
+        for answer in answers:
+            if isinstance(answer, Decision) and self.log.is_parked(answer.record.request.request_id):
+                self._learner.join_parked(answer.record.request.request_id)
         return answers
 
-    def _attempt(self, request: Request | PilotfishError) -> Decision | PilotfishError:
+    def _choose(self, request: Request | PilotfishError) -> Decision | PilotfishError:
         if isinstance(request, PilotfishError):
             return request
         try:
-            return self.decide(request)
+            return self._decider.choose(self._resolve(request))
         except PilotfishError as error:
             return error
 

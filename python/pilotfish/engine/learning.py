@@ -66,6 +66,8 @@ class Learner:
                 decision = self._log.decision_by_sequence(row.decision_sequence)
             self._learn(decision, row.signal, row.value, learned=row.learned)
             self._folded = row.sequence
+        for request_id in self._log.answered_parked():
+            self.join_parked(request_id)
 
     def record(self, outcome: Outcome) -> Receipt:
         """Log an outcome, durable on return, and learn it once its decision is known. Idempotent for ever.

@@ -9,11 +9,11 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -35,6 +35,14 @@ _SELECT_DECISION: Final = (
     "SELECT sequence, decision_id, time_us, module, propensity, source,"
     " (SELECT version FROM model_version WHERE number = model_version), record FROM decision"
 )
+
+_INSERT_DECISION: Final = (
+    "INSERT INTO decision VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (request_id) WHERE request_id IS NOT NULL DO NOTHING"
+)
+
+DecisionRow: TypeAlias = tuple[bytes, str, float, int, int, DecisionRecord]
+"""Decision id, module, propensity, source, number of the model version, record."""
 
 
 class SignalRow(msgspec.Struct, frozen=True, gc=False):
@@ -136,35 +144,40 @@ class ExperienceLog:
             self._next_sequence = sequence + 1
         return sequence.to_bytes(SEQUENCE_BYTES, "big") + os.urandom(ID_BYTES - SEQUENCE_BYTES)
 
-    def append_decision(
-        self, decision_id: bytes, module: str, propensity: float, source: int, model_number: int, record: DecisionRecord
-    ) -> bool:
-        """Append one decision, durable on return; False if its request_id is on record already.
+    def append_decisions(self, rows: Sequence[DecisionRow]) -> list[bool]:
+        """Append decisions in one commit, durable on return; False for each whose request_id is on record already.
 
         Raises:
-            sqlite3.Error: It could not be written; nothing was.
+            sqlite3.Error: They could not be written; none was.
         """
+        if len(rows) == 1:  # a statement is a commit of its own; a transaction around it costs a fifth more
+            with self._lock:
+                return [self._append_decision(*rows[0])]
+        with self.transaction():
+            return [self._append_decision(*row) for row in rows]
+
+    def _append_decision(
+        self, decision_id: bytes, module: str, propensity: float, source: int, model_number: int, record: DecisionRecord
+    ) -> bool:
         request = record.request
-        row = (
-            int.from_bytes(decision_id[:SEQUENCE_BYTES], "big"),
-            decision_id,
-            now_us(),
-            request.request_id or None,
-            request.unit_id,
-            request.task.type,
-            module,
-            propensity,
-            source,
-            model_number,
-            encode_record(record),
+        cursor = self._connection.execute(
+            _INSERT_DECISION,
+            (
+                int.from_bytes(decision_id[:SEQUENCE_BYTES], "big"),
+                decision_id,
+                now_us(),
+                request.request_id or None,
+                request.unit_id,
+                request.task.type,
+                module,
+                propensity,
+                source,
+                model_number,
+                encode_record(record),
+            ),
         )
-        with self._lock:
-            cursor = self._connection.execute(
-                "INSERT INTO decision VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (request_id) WHERE request_id IS NOT NULL DO NOTHING",
-                row,
-            )
-            self.decision_count += cursor.rowcount
-            return cursor.rowcount == 1
+        self.decision_count += cursor.rowcount
+        return cursor.rowcount == 1
 
     def find_decision(self, decision_id: bytes) -> LoggedDecision | None:
         """Return the decision with this id, or None."""
@@ -236,6 +249,12 @@ class ExperienceLog:
     def is_parked(self, request_id: str) -> bool:
         """Return whether an outcome waits for this request's decision."""
         return request_id in self._parked
+
+    def answered_parked(self) -> list[str]:
+        """Return the parked requests whose decision is on record: a kill came between the decision and the join."""
+        query = "SELECT DISTINCT request_id FROM parked_signal JOIN decision USING (request_id) ORDER BY decision.sequence"
+        with self._lock:
+            return [row[0] for row in self._connection.execute(query).fetchall()]
 
     def parked_signals(self, request_id: str) -> dict[int, tuple[float, str]]:
         """Return the waiting (value, served module) of each signal of a request."""

@@ -9,8 +9,10 @@ from typing import Final, Protocol
 INTERVAL_S: Final = 0.5
 FOLD_WAL_BYTES: Final = 4 * 2**20
 """WAL size from which it is folded into the database."""
-RESTART_WAL_BYTES: Final = 64 * 2**20
-"""WAL size from which writers wait for the fold, a few milliseconds, so that the file cannot grow for ever under load."""
+RESTART_WAL_BYTES: Final = 256 * 2**20
+"""WAL size from which writers must let a fold finish, so that the file cannot grow for ever under a load without any gap.
+Any gap of a few milliseconds lets it start over by itself. A decision that meets the lock waits `BUSY_TIMEOUT_S`, then is
+answered by the baseline, unlogged; that is why the size is 25,000 decisions and not less."""
 
 logger = logging.getLogger(__name__)
 

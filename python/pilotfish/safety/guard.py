@@ -7,11 +7,11 @@ from typing import Final
 SUM_TOLERANCE: Final = 1e-9
 
 
-def fault_of_pmf(pmf: Sequence[float], n_legal: int) -> str:
-    """Return what is wrong with a policy's pmf over the legal set, or "" if nothing is.
+def fault_of_choice(pmf: Sequence[float], index: int, n_legal: int) -> str:
+    """Return what is wrong with a policy's pmf over the legal set and its draw, or "" if nothing is.
 
-    It looks at the pmf only, never at the draw: a fallback that depended on the draw would change the probabilities
-    that are logged.
+    Of the draw only the impossible is refused, what no sound policy ever draws: a fallback that depended on a possible
+    draw would change the probabilities that are logged.
     """
     if len(pmf) != n_legal:
         return f"pmf has {len(pmf)} entries for {n_legal} legal modules"
@@ -20,6 +20,8 @@ def fault_of_pmf(pmf: Sequence[float], n_legal: int) -> str:
     total = math.fsum(pmf)
     if not abs(total - 1.0) <= SUM_TOLERANCE:  # written so that NaN and infinity fail
         return f"pmf sums to {total!r}"
+    if not (0 <= index < n_legal and pmf[index] > 0.0):
+        return f"draw {index} is impossible"
     return ""
 
 

@@ -33,7 +33,8 @@ def test_all_waits_between_attempts_fit_into_half_the_deadline(service: str, dea
 def test_a_restarted_sidecar_is_found_within_600_ms_by_arithmetic() -> None:
     options = dict(channel_options("unix:/a"))
     longest_reconnect_ms = 1.2 * float(options["grpc.max_reconnect_backoff_ms"])
-    assert longest_reconnect_ms + CircuitSettings().max_pause_ms <= 500.0  # and 100 ms for the machine
+    longest_pause_ms = CircuitSettings().max_pause_ms
+    assert longest_reconnect_ms + longest_pause_ms * 1.5 <= 500.0  # and 100 ms for the machine
 
 
 def test_the_authority_is_a_name_that_strict_servers_take() -> None:

@@ -25,8 +25,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 def circuit(clock: Clock) -> Circuit:
-    """Opens after three failures; pauses of 200 ms, 300 ms, then 350 ms, without jitter."""
-    return Circuit(CircuitSettings(failure_threshold=3), clock=clock, draw=lambda: 1.0)
+    """Opens after three failures; pauses of 200 ms, then 300 ms, then 350 ms, without jitter."""
+    return Circuit(CircuitSettings(failure_threshold=3, max_pause_ms=350.0), clock=clock, draw=lambda: 1.0)
 
 
 def fail(circuit: Circuit, clock: Clock, times: int) -> None:

@@ -35,7 +35,7 @@ def log(tmp_path: Path) -> Iterator[ExperienceLog]:
 def append(log: ExperienceLog, request_id: str = "") -> bytes:
     decision_id = log.new_decision_id()
     number = log.register_model("v1", b"{}")
-    assert log.append_decision(decision_id, "a", 0.5, Source.POLICY, number, record(request_id))
+    assert log.append_decisions([(decision_id, "a", 0.5, Source.POLICY, number, record(request_id))]) == [True]
     return decision_id
 
 
@@ -54,7 +54,7 @@ def test_forged_id_with_a_real_sequence_number_is_not_found(log: ExperienceLog) 
 
 def test_second_decision_of_a_request_id_is_refused_and_changes_nothing(log: ExperienceLog) -> None:
     first = append(log, "r1")
-    assert not log.append_decision(log.new_decision_id(), "b", 0.5, Source.POLICY, 1, record("r1"))
+    assert log.append_decisions([(log.new_decision_id(), "b", 0.5, Source.POLICY, 1, record("r1"))]) == [False]
     found = log.find_request("r1")
     assert found is not None
     assert (found.decision_id, found.module) == (first, "a")
@@ -63,8 +63,9 @@ def test_second_decision_of_a_request_id_is_refused_and_changes_nothing(log: Exp
 
 @pytest.mark.parametrize("propensity", [0.0, -0.5, 1.5, float("nan")])
 def test_the_log_itself_refuses_an_impossible_propensity(log: ExperienceLog, propensity: float) -> None:
+    number = log.register_model("v", b"")
     with pytest.raises(sqlite3.IntegrityError):
-        log.append_decision(log.new_decision_id(), "a", propensity, Source.POLICY, log.register_model("v", b""), record())
+        log.append_decisions([(log.new_decision_id(), "a", propensity, Source.POLICY, number, record())])
     assert log.decision_count == 0
 
 
@@ -91,7 +92,7 @@ def test_signals_come_back_in_order_across_pages(log: ExperienceLog) -> None:
     with log.transaction():
         for i in range(2500):
             decision_id = log.new_decision_id()
-            log.append_decision(decision_id, "a", 1.0, Source.BASELINE, number, record())
+            log.append_decisions([(decision_id, "a", 1.0, Source.BASELINE, number, record())])
             log.append_signals(int.from_bytes(decision_id[:6], "big"), [(1, i / 2500)], learned=True, served_module="")
     values = [row.value for row in log.signals()]
     assert values == [i / 2500 for i in range(2500)]

@@ -2,12 +2,12 @@ import math
 
 import pytest
 
-from pilotfish.safety.guard import fault_of_answer, fault_of_pmf
+from pilotfish.safety.guard import fault_of_answer, fault_of_choice
 
 
 @pytest.mark.parametrize("pmf", [[1.0], [0.25] * 4, [0.0, 1.0], [0.1] * 10])
-def test_sound_pmf_passes(pmf: list[float]) -> None:
-    assert fault_of_pmf(pmf, len(pmf)) == ""
+def test_sound_choice_passes(pmf: list[float]) -> None:
+    assert fault_of_choice(pmf, len(pmf) - 1, len(pmf)) == ""
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_sound_pmf_passes(pmf: list[float]) -> None:
     ],
 )
 def test_unsound_pmf_is_named(pmf: list[float], n_legal: int, fault: str) -> None:
-    assert fault_of_pmf(pmf, n_legal) == fault
+    assert fault_of_choice(pmf, 0, n_legal) == fault
 
 
 @pytest.mark.parametrize(
