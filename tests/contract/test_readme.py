@@ -29,9 +29,11 @@ def place() -> Iterator[dict[str, str]]:
     """An environment in which nothing of the reader's machine is touched; short, as socket paths must be."""
     with tempfile.TemporaryDirectory(prefix="pf") as folder:
         Path(folder, ".venv").symlink_to(ROOT / ".venv")
-        names = ("HOME", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
+        home = Path(folder, "home")
+        home.mkdir()
+        names = ("HOME", "TMPDIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
         path = f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"
-        yield {"PATH": path, "PWD": folder} | dict.fromkeys(names, folder)
+        yield {"PATH": path, "PWD": folder, "XDG_RUNTIME_DIR": folder} | dict.fromkeys(names, str(home))
 
 
 @pytest.fixture(scope="module")
