@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import click
-from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse  # type: ignore[import-untyped]
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from pilotfish.cli.control import call, settings_of, socket_option
 

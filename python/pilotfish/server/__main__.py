@@ -4,7 +4,6 @@ import os
 import platform
 import signal
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +25,36 @@ EXIT_UNAVAILABLE: Final = 69
 """The state directory, a socket or a port is in use or cannot be used (EX_UNAVAILABLE)."""
 
 
+class StopRequest:
+    """SIGTERM or SIGINT. Before `defer` it ends the process at once, with code 0: nothing has been answered yet.
+
+    The interpreter's own handler writes to a pipe. Anything in Python would run on the main thread only once it wakes,
+    and a signal that comes just before the main thread goes to sleep does not wake it.
+    """
+
+    def __init__(self) -> None:
+        self._reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        self._deferred = False
+        signal.set_wakeup_fd(writing)
+        signal.signal(signal.SIGTERM, self._handle)
+        signal.signal(signal.SIGINT, self._handle)
+
+    def defer(self) -> None:
+        """From now on leave it to `wait`."""
+        self._deferred = True
+
+    def wait(self) -> None:
+        """Return once the process has been asked to stop."""
+        os.read(self._reading, 1)
+
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        if not self._deferred:
+            sys.exit(0)
+        if number == signal.SIGINT:  # whoever presses Ctrl-C twice does not want to wait
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def main(flags: Mapping[str, str] | None = None, file: Path | None = None) -> int:
     """Serve until SIGTERM or SIGINT.
 
@@ -37,8 +66,7 @@ def main(flags: Mapping[str, str] | None = None, file: Path | None = None) -> in
         The exit code: 0 after a drain, 64 for a wrong setting, 69 for something that is in use or cannot be used.
     """
     began = time.monotonic()
-    stopping = threading.Event()
-    _stop_on_signals(stopping)
+    stop_request = StopRequest()
     logs.configure()
     try:
         configuration = load(flags, file=file)
@@ -54,6 +82,7 @@ def main(flags: Mapping[str, str] | None = None, file: Path | None = None) -> in
         return _refuse(EXIT_UNAVAILABLE, str(error))
 
     logger = structlog.get_logger("pilotfish.server")
+    stop_request.defer()
     sidecar.start()
     logger.info(
         "ready",
@@ -64,21 +93,11 @@ def main(flags: Mapping[str, str] | None = None, file: Path | None = None) -> in
         learned_count=sidecar.engine.model.learned_count,
         start_ms=round(1000 * (time.monotonic() - began)),
     )
-    stopping.wait()
+    stop_request.wait()
     logger.info("draining", grace_s=settings.server.drain_grace_s)
     sidecar.stop()
     logger.info("stopped")
     return 0
-
-
-def _stop_on_signals(stopping: threading.Event) -> None:
-    def stop(number: int, _: FrameType | None) -> None:
-        stopping.set()
-        if number == signal.SIGINT:  # whoever presses Ctrl-C twice does not want to wait
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
 
 
 def _log_start(configuration: Configuration) -> None:

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from typing import Final
 
 import grpc
-from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]
-from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server  # type: ignore[import-untyped]
-from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
+from grpc_reflection.v1alpha import reflection
 
 from pilotfish.codes import Mode
 from pilotfish.engine.engine import Engine, EngineSettings
@@ -27,6 +27,9 @@ from pilotfish.server.telemetry import MetricsServer, Telemetry
 HEALTH_SERVICE: Final = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 PROBE_CALLS: Final = 100
 """Calls in flight on the health port; probes come one by one."""
+REFUSE_S: Final = 0.05
+"""Time in which new calls are told DRAINING before the sockets close. gRPC cancels what it has accepted but not handed
+over by then; callers have time to learn better, and few calls are left to cancel."""
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +75,7 @@ class Sidecar:
         self.health.drain()
         self.dispatcher.draining = True
         self.health.stop()
+        time.sleep(min(REFUSE_S, self._settings.server.drain_grace_s))
         for stopped in [server.stop(self._settings.server.drain_grace_s) for server in self._servers]:
             stopped.wait()
         self._opened.close()

@@ -18,8 +18,8 @@ from time import monotonic
 from typing import Final
 
 import grpc
-from grpc_health.v1.health import HealthServicer  # type: ignore[import-untyped]
-from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse  # type: ignore[import-untyped]
+from grpc_health.v1.health import HealthServicer
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 ALIVE_S: Final = 5.0
 BEAT_S: Final = 1.0
@@ -28,7 +28,7 @@ BEAT_S: Final = 1.0
 logger = logging.getLogger(__name__)
 
 
-class Health(HealthServicer):  # type: ignore[misc]
+class Health(HealthServicer):
     """The health service and what it rests on.
 
     Args:
