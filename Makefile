@@ -83,20 +83,26 @@ test-python: build .tools/proto/.installed .tools/oldest/.installed .tools/lowes
 test-rust: .venv/.installed ## Run the Rust tests
 	$(CARGO) test --workspace --quiet
 
-.PHONY: lint
-lint: lint-python lint-rust ## Check format, rules, types and docs
+.PHONY: lint lint-format lint-rules lint-types lint-stub lint-clippy lint-docs
+lint: lint-format lint-rules lint-types lint-stub lint-clippy lint-docs ## Check format, rules, types and docs (-k: all of them)
 
-.PHONY: lint-python
-lint-python: build
+lint-format: .venv/.installed
 	$(BIN)/ruff format --check $(wildcard $(RUFF_PATHS))
+	$(CARGO) fmt --all --check
+
+lint-rules: .venv/.installed
 	$(BIN)/ruff check $(wildcard $(RUFF_PATHS))
+
+lint-types: build
 	$(BIN)/mypy $(wildcard $(RUFF_PATHS))
+
+lint-stub: build
 	$(BIN)/python -m mypy.stubtest pilotfish._core
 
-.PHONY: lint-rust
-lint-rust: .venv/.installed
-	$(CARGO) fmt --all --check
+lint-clippy: .venv/.installed
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+
+lint-docs: .venv/.installed
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --quiet
 
 .PHONY: bench-smoke

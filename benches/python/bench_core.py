@@ -34,7 +34,7 @@ def specification(n_shared: int) -> bytes:
     return json.dumps({"encoder": encoder, "learner": learner, "explorer": explorer}).encode()
 
 
-def numbers(random_: random.Random, length: int) -> array[float]:
+def numbers(random_: random.Random, length: int) -> "array[float]":
     return array("d", [1.0, *(random_.gauss(0.0, 1.0) for _ in range(length - 1))])
 
 
@@ -73,7 +73,8 @@ def test_decide_from_features(benchmark: BenchmarkFixture) -> None:
     random_ = random.Random(2)
     model, modules = learned_model(10, 1, random_)
     task = {"v": [random_.gauss(0.0, 1.0) for _ in range(N_CONTEXT - 1)]}
-    arguments = (SEED, task, "", [(name, {}, ()) for name in modules], [1.0])
+    offered: list[tuple[str, dict[str, float], tuple[str, ...]]] = [(name, {}, ()) for name in modules]
+    arguments = (SEED, task, "", offered, [1.0])
 
     choice = benchmark.pedantic(model.decide, args=arguments, rounds=ROUNDS, warmup_rounds=100)
 
