@@ -18,14 +18,15 @@ class CircuitSettings:
         failure_threshold: Failures in a row after which the circuit opens.
         first_pause_ms: Longest first pause; each pause is drawn between half of its length and the whole, so that the
             hubs of one machine do not come back together.
-        max_pause_ms: Longest pause. The default leaves room for the channel's own reconnect (at most 120 ms) within
-            the 600 ms after which a restarted sidecar must have been found.
+        max_pause_ms: Longest pause. By default the channel's own reconnect (at most 120 ms), this pause and half of a
+            second one, in case the first answer of a cold sidecar comes too late, fit into the 600 ms after which a
+            restarted sidecar must have been found.
         growth: What a failed probe multiplies the pause by.
     """
 
     failure_threshold: int = 5
     first_pause_ms: float = 200.0
-    max_pause_ms: float = 350.0
+    max_pause_ms: float = 250.0
     growth: float = 1.5
 
     def __post_init__(self) -> None:

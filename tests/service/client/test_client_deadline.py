@@ -106,14 +106,15 @@ def test_decisions_are_in_time_even_if_the_circuit_never_opens(
         assert best_of_three_ms(decide_with(hub), 30) <= DEADLINE_MS + GRACE_MS
 
 
+@pytest.mark.parametrize(("circuit", "n_decisions"), [(None, N_DECISIONS), (NEVER_OPEN, 30)])
 def test_a_sidecar_that_stops_while_it_serves_is_no_different(
-    open_twin: OpenTwin, sidecar_process: SidecarProcess
+    open_twin: OpenTwin, sidecar_process: SidecarProcess, circuit: CircuitSettings | None, n_decisions: int
 ) -> None:
-    hub = open_twin(deadline_ms=DEADLINE_MS, circuit=NEVER_OPEN)
+    hub = open_twin(deadline_ms=DEADLINE_MS, circuit=circuit)
     warm = hub.select_module("t", candidates=["a", "b"], deadline_ms=5000.0)
     assert warm.source == "policy"
     sidecar_process.stop()
-    assert best_of_three_ms(decide_with(hub), 30) <= DEADLINE_MS + GRACE_MS
+    assert best_of_three_ms(decide_with(hub), n_decisions) <= DEADLINE_MS + GRACE_MS
 
 
 def test_the_reason_changes_from_unavailable_to_circuit_open_after_five_failures(open_twin: OpenTwin) -> None:
