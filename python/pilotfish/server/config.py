@@ -293,5 +293,6 @@ def _fault_of_policy(settings: Settings, rewards: RewardFunction) -> str:
     try:
         Model(model_specification(rewards, policy.encoder, policy.learner, policy.explorer))
     except InvalidInputError as error:
-        return f"policy.{changed[0]} with {', '.join(changed)} set, must be a policy of the core: {error}"
+        part = str(error).split(".", 1)[0]
+        return f"policy.{part if part in changed else changed[0]} is refused by the core: {error}"
     return ""

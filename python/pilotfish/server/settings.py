@@ -89,7 +89,7 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     learner: dict[str, Any] = {}
     """Keys that replace the default learner's."""
     explorer: dict[str, Any] = {}
-    """The whole explorer, such as {kind: epsilon_greedy, epsilon: 0.1}. Empty: the default."""
+    """The whole explorer, such as {kind: epsilon_greedy, epsilon: 0.1, floor: 0}. Empty: the default."""
 
 
 class RewardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
