@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +106,26 @@ def test_a_sidecar_that_refuses_to_start_is_quoted(tmp_path: Path) -> None:
     assert "the sidecar does not serve (ended with code 64)" in run.stderr
     assert "sideways" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_a_demo_that_is_stopped_takes_its_sidecar_with_it(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "pilotfish", "demo"],
+        cwd=tmp_path,
+        env=os.environ | {"MPLCONFIGDIR": str(tmp_path), "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as demo:
+        assert demo.stdout is not None
+        said = re.search(r"process (\d+)", demo.stdout.readline())
+        assert said is not None
+        demo.terminate()
+        demo.stdout.read()
+
+    assert demo.returncode == 128 + signal.SIGTERM
+    assert list(tmp_path.glob("pilotfish-demo-*")) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(said[1]), 0)
 
 
 async def test_a_hub_without_a_sidecar_counts_its_fallbacks(tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """`pilotfish demo`: a hub routes real requests through a real sidecar, which learns."""
 
 import json
+import signal
+import sys
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import click
@@ -51,6 +54,7 @@ def demo(
     except ModuleNotFoundError as error:
         raise click.ClickException(f"the demo needs {error.name}: install pilotfish[demo]") from error
 
+    signal.signal(signal.SIGTERM, _leave_in_order)
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
@@ -63,3 +67,8 @@ def demo(
         console.print(f"Figures: {json_file}", soft_wrap=True, highlight=False)
     write_learning_curve(plot_file, figures, [s.quality for s in served])
     console.print(f"Learning curve: {plot_file}", soft_wrap=True, highlight=False)
+
+
+def _leave_in_order(number: int, _: FrameType | None) -> None:
+    """Unwind, so that the sidecar is stopped too; it has a session of its own and would live on."""
+    sys.exit(128 + number)
