@@ -1,11 +1,15 @@
 """The baseline: what the hub would do without learning, and what it gets whenever the policy may not or cannot act."""
 
+import math
+
 from pilotfish.codes import Reason
 from pilotfish.engine.health import Health
 from pilotfish.request import Request
 
 SUCCESS_STEP = 0.05
 """Success rates are compared in steps of this size, so that latency decides between modules that work equally well."""
+
+_WORST = (True, 1, math.inf)
 
 
 def choose_baseline(request: Request, legal: tuple[int, ...], health: Health) -> tuple[int, tuple[int, ...]]:
@@ -22,10 +26,11 @@ def choose_baseline(request: Request, legal: tuple[int, ...], health: Health) ->
                 return index, ()
         reasons = (int(Reason.BASELINE_NOT_LEGAL),)
 
-    def rank(index: int) -> tuple[bool, float, float, int]:
+    task_type, best, best_rank = request.task.type, legal[0], _WORST
+    for index in legal:
         module = candidates[index]
         recent = health.of(module.name)
-        fits = request.task.type in module.capabilities
-        return not fits, -round(recent.success / SUCCESS_STEP), recent.latency_ms, index
-
-    return min(legal, key=rank), reasons
+        rank = (task_type not in module.capabilities, -round(recent.success / SUCCESS_STEP), recent.latency_ms)
+        if rank < best_rank:  # a tie stays with the earlier one
+            best, best_rank = index, rank
+    return best, reasons

@@ -94,9 +94,10 @@ class Engine:
             StateError: No candidate is legal.
             ConflictError: The request_id belongs to another request.
         """
-        (answer,) = self.decide_batch([request])
+        (answer,) = self._decider.log((self._decider.choose(self._resolve(request)),))
         if isinstance(answer, PilotfishError):
             raise answer
+        self._join_parked(answer)
         return answer
 
     def decide_batch(self, requests: Sequence[Request | PilotfishError]) -> list[Decision | PilotfishError]:
@@ -105,9 +106,14 @@ class Engine:
         logged = iter(self._decider.log([choice for choice in choices if isinstance(choice, Decision)]))
         answers = [next(logged) if isinstance(choice, Decision) else choice for choice in choices]
         for answer in answers:
-            if isinstance(answer, Decision) and self.log.is_parked(answer.record.request.request_id):
-                self._learner.join_parked(answer.record.request.request_id)
+            if isinstance(answer, Decision):
+                self._join_parked(answer)
         return answers
+
+    def _join_parked(self, decision: Decision) -> None:
+        request_id = decision.record.request.request_id
+        if self.log.is_parked(request_id):
+            self._learner.join_parked(request_id)
 
     def _choose(self, request: Request | PilotfishError) -> Decision | PilotfishError:
         if isinstance(request, PilotfishError):

@@ -17,6 +17,10 @@ class ModuleHealth(msgspec.Struct, gc=False):
     latency_known: bool = False
 
 
+_UNKNOWN = ModuleHealth()
+"""Nothing is held against a module without outcomes: it counts as well, and as fast, as any."""
+
+
 class Health:
     """Running means of success and latency per module. One writer; readers see whole numbers' worth of lag at most."""
 
@@ -40,8 +44,8 @@ class Health:
             health.latency_ms, health.latency_known = value, True
 
     def of(self, module: str) -> ModuleHealth:
-        """Return the module's means; a module without outcomes counts as well and as fast as any."""
-        return self._modules.get(module) or ModuleHealth()
+        """Return the module's means, not to be changed."""
+        return self._modules.get(module, _UNKNOWN)
 
     def state(self) -> bytes:
         """Return the means as bytes, the same for the same history."""
