@@ -12,6 +12,8 @@ from typing import TypeAlias, final
 
 from typing_extensions import Buffer
 
+__all__ = ["Choice", "Model", "explore", "explorer_default", "explorer_names", "sample"]
+
 _Features: TypeAlias = Mapping[str, float | str | bool | Sequence[float]]
 _Module: TypeAlias = tuple[str, _Features, Sequence[str]]
 

@@ -1,6 +1,6 @@
 //! Vectors across the boundary: buffers in, bytes out, native byte order.
 
-use pyo3::buffer::{Element, PyBuffer};
+use pyo3::buffer::{PyBuffer, ReadOnlyCell};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyFloat, PyList, PyTuple};
 
@@ -15,22 +15,17 @@ pub fn read_vector(name: &str, object: &Bound<'_, PyAny>, target: &mut Vec<f64>)
         return read_bytes(object.py(), name, bytes.as_bytes(), target);
     }
     let rule = "a C-contiguous buffer of float64";
-    let refuse = |received: &str| invalid(object.py(), name, received, rule);
-    if let Some(copied) = copy_buffer::<f64>(object) {
-        *target = copied.ok_or_else(|| refuse("a strided buffer"))?;
+    if let Ok(buffer) = PyBuffer::<f64>::get(object) {
+        let cells = buffer.as_slice(object.py());
+        let cells = cells.ok_or_else(|| invalid(object.py(), name, "a strided buffer", rule))?;
+        target.extend(cells.iter().map(ReadOnlyCell::get));
         return Ok(());
     }
-    if let Some(copied) = copy_buffer::<u8>(object) {
-        let bytes = copied.ok_or_else(|| refuse("a strided buffer"))?;
+    if let Ok(buffer) = PyBuffer::<u8>::get(object) {
+        let bytes = buffer.to_vec(object.py())?;
         return read_bytes(object.py(), name, &bytes, target);
     }
-    Err(refuse(&type_name(object)))
-}
-
-/// The elements, if the object is a buffer of `T`; inside, nothing if it is not C-contiguous.
-fn copy_buffer<T: Element>(object: &Bound<'_, PyAny>) -> Option<Option<Vec<T>>> {
-    let buffer = PyBuffer::<T>::get(object).ok()?;
-    Some(buffer.as_slice(object.py()).map(|cells| cells.iter().map(pyo3::buffer::ReadOnlyCell::get).collect()))
+    Err(invalid(object.py(), name, type_name(object), rule))
 }
 
 fn read_bytes(py: Python<'_>, name: &str, bytes: &[u8], target: &mut Vec<f64>) -> PyResult<()> {

@@ -9,6 +9,8 @@
 //! - [`explorers`]: scores and uncertainties to probabilities; [`pmf`] samples from them;
 //! - [`Model`]: the three together, behind a snapshot that decisions read without waiting.
 
+#![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare bits where the same bits are promised"))]
+
 pub mod encoders;
 pub mod error;
 pub mod explorers;

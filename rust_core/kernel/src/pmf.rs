@@ -41,7 +41,7 @@ pub fn sample(pmf: &[f64], seed: &[u8]) -> Result<usize> {
         }
         total += p;
     }
-    if !((total - 1.0).abs() <= 1e-6) {
+    if (total - 1.0).abs() > 1e-6 {
         return Err(KernelError::invalid("sum(pmf)", total, "1 within 1e-6"));
     }
     let target = uniform(seed)? * total;

@@ -17,7 +17,7 @@ const FLAG: u64 = 2;
 const LABEL: u64 = 3;
 
 /// |v| at which asinh(v) reaches CLIP: sinh(8), rounded up.
-const ASINH_CLIP_AT: f64 = 1490.479_161_252_179;
+const ASINH_CLIP_AT: f64 = 1_490.479_161_252_179;
 
 /// A feature by hash.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,6 +83,9 @@ pub fn cross(task: u64, module: u64) -> u64 {
 pub fn scatter(hash: u64, value: f64, slots: &mut [f64]) {
     let n = slots.len() as u64;
     let signed = |bit: u64, size: f64| f64::from_bits(size.to_bits() ^ (((hash >> bit) & 1) << 63));
+    // Both places are below n, which came from a usize.
+    #[allow(clippy::cast_possible_truncation)]
+    let place = |slot: u64| slot as usize;
     match n {
         0 => {}
         1 => slots[0] += signed(63, value),
@@ -92,12 +95,8 @@ pub fn scatter(hash: u64, value: f64, slots: &mut [f64]) {
             let first = ((hash & 0x7FFF_FFFF) * n) >> 31;
             let step = 1 + ((((hash >> 31) & 0x7FFF_FFFF) * (n - 1)) >> 31);
             let second = if first + step < n { first + step } else { first + step - n };
-            if let Some(slot) = slots.get_mut(first as usize) {
-                *slot += signed(63, size);
-            }
-            if let Some(slot) = slots.get_mut(second as usize) {
-                *slot += signed(62, size);
-            }
+            slots[place(first)] += signed(63, size);
+            slots[place(second)] += signed(62, size);
         }
     }
 }

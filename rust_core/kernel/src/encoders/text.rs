@@ -28,7 +28,9 @@ pub fn encode_text(text: &str, scale: f64, word: &mut Vec<u8>, slots: &mut [f64]
     let norm = slots.iter().map(|v| v * v).sum::<f64>().sqrt();
     if norm > 0.0 {
         let factor = scale / norm;
-        slots.iter_mut().for_each(|v| *v *= factor);
+        for slot in slots {
+            *slot *= factor;
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::error::{KernelError, Result};
 use crate::fields::Fields;
+use crate::linalg::widest;
 use crate::pmf::apply_floor;
 
 /// Every explorer with a usable setting.
@@ -117,10 +118,10 @@ impl Explorer {
             return Ok(());
         }
         match self.rule {
-            Rule::Uniform(rule) => rule.fill(pmf),
+            Rule::Uniform(_) => Uniform::fill(pmf),
             Rule::EpsilonGreedy(rule) => rule.fill(scores, pmf),
             Rule::InverseGap(rule) => rule.fill(scores, pmf),
-            Rule::Thompson(rule) => rule.fill(scores, uncertainties, scratch, pmf),
+            Rule::Thompson(rule) => widest(|| rule.fill(scores, uncertainties, scratch, pmf)),
         }
         apply_floor(self.floor, pmf);
         Ok(())

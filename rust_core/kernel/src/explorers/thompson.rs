@@ -13,9 +13,9 @@ use crate::pmf::share_among_best;
 /// probability is exact for what is sampled; it is within 1e-4 of the true integral.
 ///
 /// Quadrature. Below t₀ = max_b (score_b − 4.75 σ_b) the largest is found with probability < 1e-6, so integration starts
-/// there and actions that end (score_b + 4.75 σ_b) before it cannot win. From t₀ on, march: the narrowest action still alive
-/// sets the step (2.5 of its σ, Gauss–Legendre with 8 nodes), until it ends; then the next. All actions start before t₀,
-/// so the fine steps are all near it, and the cost is (actions) × (different widths), whatever their ratio.
+/// there, and actions that end (score_b + 4.75 σ_b) before it cannot win. From t₀ on it marches in steps of 3 σ of the
+/// narrowest action that has not ended, each step by Gauss–Legendre with 8 nodes. All actions start before t₀, so the fine
+/// steps are all near it, and their number grows with the logarithm of the ratio of widths, not with the ratio.
 ///
 /// When every σ is 0 the best action is certain; ties share. A σ below 1e-6 of the largest counts as that.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
@@ -27,9 +27,11 @@ pub struct Thompson {
 /// Half-width of an action's support, in σ.
 const REACH: f64 = 4.75;
 /// Longest step, in σ of the narrowest action.
-const STEP: f64 = 2.5;
+const STEP: f64 = 3.0;
 /// Smallest σ, relative to the largest.
 const NARROWEST: f64 = 1e-6;
+/// Smallest σ, relative to the largest score: a narrower one would be lost in the rounding of its score.
+const RESOLUTION: f64 = 1e-14;
 
 /// Gauss–Legendre nodes of order 8 on [−1, 1] (Abramowitz and Stegun, table 25.4).
 const NODES: Lane = [
@@ -79,14 +81,16 @@ impl Thompson {
         Ok(Self { scale: fields.number("scale", ">= 0", |v| v >= 0.0)? })
     }
 
+    #[inline(always)]
     pub(super) fn fill(self, scores: &[f64], uncertainties: &[f64], scratch: &mut ThompsonScratch, pmf: &mut [f64]) {
+        let largest = scores.iter().fold(0.0_f64, |largest, score| largest.max(score.abs()));
         let widest = self.scale * uncertainties.iter().copied().fold(0.0, f64::max);
         let alive = &mut scratch.alive;
         alive.clear();
         let mut start = f64::NEG_INFINITY;
         if widest > 0.0 && widest.is_finite() {
             for (action, (mean, uncertainty)) in scores.iter().zip(uncertainties).enumerate() {
-                let deviation = (self.scale * uncertainty).max(NARROWEST * widest);
+                let deviation = (self.scale * uncertainty).max(NARROWEST * widest).max(RESOLUTION * largest);
                 start = start.max(mean - REACH * deviation);
                 alive.push(Alive {
                     action,
@@ -101,7 +105,9 @@ impl Thompson {
         march(alive, start, pmf);
         let total: f64 = pmf.iter().sum();
         if total > 0.0 && total.is_finite() {
-            pmf.iter_mut().for_each(|p| *p /= total);
+            for p in pmf {
+                *p /= total;
+            }
         } else {
             // No width at all, or none that the scores' precision can resolve.
             pmf.fill(0.0);
@@ -113,8 +119,12 @@ impl Thompson {
 /// Integrates from `start` to the end of the last action, and writes each action's mass into `pmf`.
 #[inline(always)]
 fn march(alive: &mut Vec<Alive>, start: f64, pmf: &mut [f64]) {
+    let end = alive.iter().map(|arm| arm.end).fold(start, f64::max);
     let mut t = start;
-    loop {
+    while t < end {
+        let narrowest = alive.iter().filter(|arm| arm.end > t).map(|arm| arm.deviation).fold(f64::INFINITY, f64::min);
+        let n_steps = ((end - t) / (STEP * narrowest)).ceil().max(1.0);
+        let half = 0.5 * (end - t) / n_steps;
         alive.retain(|arm| {
             let goes_on = arm.end > t;
             if !goes_on {
@@ -122,17 +132,16 @@ fn march(alive: &mut Vec<Alive>, start: f64, pmf: &mut [f64]) {
             }
             goes_on
         });
-        let Some(narrowest) = alive.iter().min_by(|a, b| a.deviation.total_cmp(&b.deviation)) else { return };
-        let (deviation, end) = (narrowest.deviation, narrowest.end);
-        // At most 2 REACH / STEP, rounded up: 4. The bound also ends the loop if a difference overflows.
-        let n_steps = ((end - t) / (STEP * deviation)).ceil().max(1.0).min(4.0);
-        let half = 0.5 * (end - t) / n_steps;
-        let mut step = 0.0;
-        while step < n_steps {
-            integrate(alive, t + (2.0 * step + 1.0) * half, half);
-            step += 1.0;
+        integrate(alive, t + half, half);
+        let next = if n_steps > 1.0 { t + 2.0 * half } else { end };
+        if next <= t || next.is_nan() {
+            // A difference has overflowed, or a step is lost in rounding.
+            break;
         }
-        t = end;
+        t = next;
+    }
+    for arm in alive.iter() {
+        pmf[arm.action] = arm.mass.iter().sum();
     }
 }
 

@@ -5,7 +5,7 @@
 pub struct Uniform;
 
 impl Uniform {
-    pub(super) fn fill(self, pmf: &mut [f64]) {
+    pub(super) fn fill(pmf: &mut [f64]) {
         let share = 1.0 / pmf.len() as f64;
         pmf.fill(share);
     }
@@ -18,7 +18,7 @@ mod tests {
     #[test]
     fn four_actions_have_a_quarter_each() {
         let mut pmf = [0.0; 4];
-        Uniform.fill(&mut pmf);
+        Uniform::fill(&mut pmf);
         assert_eq!(pmf, [0.25; 4]);
     }
 }

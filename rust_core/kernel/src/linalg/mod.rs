@@ -5,11 +5,13 @@
 //! reordered and no fused multiply-add is asked for.
 
 mod cholesky;
+mod dispatch;
 mod lanes;
 mod rectangular;
 mod symmetric;
 
 pub use cholesky::invert_positive_definite;
+pub use dispatch::widest;
 pub use lanes::{LANES, Lane, add_scaled, dot, lanes_for, pack, zeros};
 pub use rectangular::Rectangular;
 pub use symmetric::Symmetric;

@@ -165,7 +165,7 @@ impl Symmetric {
                     sum[lane] += value * row[lane];
                 }
             }
-            if *columns == [0.0; LANES] {
+            if columns.iter().all(|value| *value == 0.0) {
                 continue;
             }
             for (target, row) in tail.as_flattened_mut().iter_mut().zip(panel.iter().skip(LANES)) {
@@ -188,7 +188,7 @@ impl Symmetric {
             let first = c * LANES;
             let (panel, later) = rest.split_at_mut(n - first);
             rest = later;
-            if *columns == [0.0; LANES] {
+            if columns.iter().all(|value| *value == 0.0) {
                 continue;
             }
             for (row, value) in panel.iter_mut().zip(&flat[first..]) {

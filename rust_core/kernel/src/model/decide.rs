@@ -3,7 +3,7 @@
 use super::{Head, Model, Scratch};
 use crate::encoders::{Module, Task};
 use crate::error::{KernelError, Result};
-use crate::linalg::{dot, lanes_for};
+use crate::linalg::{dot, lanes_for, widest};
 use crate::names::Names;
 use crate::pmf::sample;
 
@@ -97,14 +97,18 @@ impl Model {
         scratch.uncertainties.resize(n_modules, 0.0);
         let active = || snapshot.heads.iter().zip(weights).filter(|(head, weight)| **weight > 0.0 && head.count > 0);
         let total: f64 = active().map(|(_, weight)| weight).sum();
-        if total > 0.0 {
-            for (head, weight) in active() {
-                self.score_head(head, weight / total, scratch);
+        widest(|| {
+            if total > 0.0 {
+                for (head, weight) in active() {
+                    self.score_head(head, weight / total, scratch);
+                }
+                for value in &mut scratch.uncertainties {
+                    *value = value.sqrt();
+                }
+            } else {
+                self.score_prior(scratch);
             }
-            scratch.uncertainties.iter_mut().for_each(|value| *value = value.sqrt());
-        } else {
-            self.score_prior(scratch);
-        }
+        });
         let Scratch { scores, uncertainties, thompson, pmf, .. } = scratch;
         self.spec.explorer.pmf(scores, uncertainties, thompson, pmf)?;
         let index = sample(pmf, seed)?;
@@ -112,6 +116,7 @@ impl Model {
     }
 
     /// Adds weight · mean to the scores and weight² · variance to what becomes the uncertainties.
+    #[inline(always)]
     fn score_head(&self, head: &Head, weight: f64, scratch: &mut Scratch) {
         let Scratch { x, nonzero, z, places, posterior, scores, uncertainties, .. } = scratch;
         let task = (x.as_slice(), nonzero.as_slice());
@@ -126,6 +131,7 @@ impl Model {
     }
 
     /// Nothing is known under these weights: score 0, and the prior's uncertainty s₀ · √(xᵀx / λ_module + zᵀz / λ_shared).
+    #[inline(always)]
     fn score_prior(&self, scratch: &mut Scratch) {
         let own = dot(&scratch.x, &scratch.x) / self.prior.module_precision;
         let rows = scratch.z.chunks_exact(lanes_for(self.n_shared()));

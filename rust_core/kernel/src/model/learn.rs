@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Head, HeadSums, Model, Scratch, Snapshot, Writer};
 use crate::encoders::{Module, Task};
 use crate::error::{KernelError, Result};
+use crate::linalg::widest;
 use crate::names::Names;
 use crate::posteriors::{Arm, ArmSums, Observation, Prior, rebuild_arm, rebuild_shared};
 
@@ -94,7 +95,7 @@ impl Model {
             Some(Some(arm)) => Arm::clone(arm),
             _ => Arm::prior(self.prior, d, k),
         };
-        let exact = head.shared.learn(&mut arm, &seen, posterior);
+        let exact = widest(|| head.shared.learn(&mut arm, &seen, posterior));
         if head.arms.len() <= place {
             head.arms.resize(place + 1, None);
         }
@@ -103,9 +104,13 @@ impl Model {
         }
         if let (Some(slot), Some(arm_sums)) = (head.arms.get_mut(place), sums.arms.get_mut(place)) {
             *slot = Some(Arc::new(arm));
-            Arc::make_mut(arm_sums.get_or_insert_with(|| Arc::new(ArmSums::zeros(d, k)))).observe(&seen);
+            let arm_sums = Arc::make_mut(arm_sums.get_or_insert_with(|| Arc::new(ArmSums::zeros(d, k))));
+            let shared_sums = Arc::make_mut(&mut sums.shared);
+            widest(|| {
+                arm_sums.observe(&seen);
+                shared_sums.observe(&seen);
+            });
         }
-        Arc::make_mut(&mut sums.shared).observe(&seen);
         head.count = sums.shared.moments.count;
         head.noise_variance = self.noise_variance(sums);
         if !exact {

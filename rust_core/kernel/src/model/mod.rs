@@ -3,6 +3,7 @@
 mod decide;
 mod learn;
 mod merge;
+mod reader;
 mod scratch;
 mod state;
 
@@ -79,7 +80,8 @@ impl Model {
         };
         let sums = HeadSums { shared: Arc::new(SharedSums::zeros(k)), arms: Vec::new() };
         let n_signals = spec.learner.signals.len();
-        let snapshot = Snapshot { names: Arc::default(), heads: vec![Arc::new(head); n_signals] };
+        let snapshot =
+            Snapshot { names: Arc::default(), heads: (0..n_signals).map(|_| Arc::new(head.clone())).collect() };
         Ok(Self::assemble(spec, snapshot, vec![sums; n_signals]))
     }
 

@@ -104,7 +104,7 @@ fn check_vector(name: &str, values: &[f64], expected: usize) -> Result<()> {
     if values.len() != expected {
         return Err(KernelError::invalid(format!("len({name})"), values.len(), format!("{expected}")));
     }
-    match values.iter().position(|value| !(value.abs() <= MAGNITUDE_MAX)) {
+    match values.iter().position(|value| value.is_nan() || value.abs() > MAGNITUDE_MAX) {
         None => Ok(()),
         Some(i) => {
             Err(KernelError::invalid(format!("{name}[{i}]"), values[i], format!("finite and within ±{MAGNITUDE_MAX}")))

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Head, HeadSums, Model, Snapshot};
+use super::reader::Reader;
+use super::{Model, Snapshot};
 use crate::error::{KernelError, Result};
-use crate::linalg::{Lane, Rectangular, Symmetric, pack};
+use crate::linalg::Lane;
 use crate::names::Names;
-use crate::posteriors::{Arm, ArmSums, Moments, Prior, Shared, SharedSums};
+use crate::posteriors::{Arm, ArmSums, Moments};
 use crate::spec::{FORMAT_VERSION, Spec};
 
 const MAGIC: &[u8; 8] = b"pilotfsh";
@@ -25,25 +26,25 @@ struct Body {
 }
 
 #[derive(Serialize, Deserialize)]
-struct HeadBody {
-    moments: (u64, f64, f64),
-    sum_zz: Vec<f64>,
-    sum_zr: Vec<f64>,
-    covariance: Vec<f64>,
-    mean: Vec<f64>,
-    arms: Vec<ArmBody>,
+pub(super) struct HeadBody {
+    pub moments: (u64, f64, f64),
+    pub sum_zz: Vec<f64>,
+    pub sum_zr: Vec<f64>,
+    pub covariance: Vec<f64>,
+    pub mean: Vec<f64>,
+    pub arms: Vec<ArmBody>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct ArmBody {
-    name: String,
-    moments: (u64, f64, f64),
-    sum_xx: Vec<f64>,
-    sum_xz: Vec<f64>,
-    sum_xr: Vec<f64>,
-    covariance: Vec<f64>,
-    coupling: Vec<f64>,
-    mean: Vec<f64>,
+pub(super) struct ArmBody {
+    pub name: String,
+    pub moments: (u64, f64, f64),
+    pub sum_xx: Vec<f64>,
+    pub sum_xz: Vec<f64>,
+    pub sum_xr: Vec<f64>,
+    pub covariance: Vec<f64>,
+    pub coupling: Vec<f64>,
+    pub mean: Vec<f64>,
 }
 
 impl Model {
@@ -160,114 +161,4 @@ fn write_arm(name: &str, arm: &Arm, sums: &ArmSums, d: usize) -> ArmBody {
         coupling: arm.coupling.to_dense(),
         mean: write_vector(&arm.mean, d),
     }
-}
-
-/// Reads parts of the body and refuses what no model could have written.
-struct Reader {
-    d: usize,
-    k: usize,
-    prior: Prior,
-}
-
-impl Reader {
-    fn head(&self, signal: &str, body: &HeadBody, names: &Names) -> Result<(Head, HeadSums)> {
-        let shared = Shared {
-            covariance: covariance(signal, self.k, &body.covariance, self.prior.shared_precision)?,
-            mean: vector(signal, "mean", self.k, &body.mean)?,
-        };
-        let shared_sums = SharedSums {
-            zz: symmetric(signal, "sum_zz", self.k, &body.sum_zz)?,
-            zr: vector(signal, "sum_zr", self.k, &body.sum_zr)?,
-            moments: moments(signal, body.moments)?,
-        };
-        let mut arms = vec![None; names.len()];
-        let mut sums = vec![None; names.len()];
-        let (mut last, mut count) = ("", 0_u64);
-        for arm in &body.arms {
-            let place = format!("{signal}/{}", arm.name);
-            if arm.name.as_str() <= last {
-                return Err(KernelError::state(format!("{place}: names must be ascending and not empty")));
-            }
-            last = &arm.name;
-            let (derived, arm_sums) = self.arm(&place, arm)?;
-            count = count.saturating_add(arm_sums.moments.count);
-            let found = names.find(Names::hash(&arm.name), &arm.name);
-            if let Some((arm_slot, sums_slot)) = found.and_then(|at| arms.get_mut(at).zip(sums.get_mut(at))) {
-                *arm_slot = Some(Arc::new(derived));
-                *sums_slot = Some(Arc::new(arm_sums));
-            }
-        }
-        if count != shared_sums.moments.count {
-            let reason = format!("{signal}: {count} values in its modules, must be {}", shared_sums.moments.count);
-            return Err(KernelError::state(reason));
-        }
-        let head = Head { shared, arms, count, noise_variance: 0.0 };
-        Ok((head, HeadSums { shared: Arc::new(shared_sums), arms: sums }))
-    }
-
-    fn arm(&self, place: &str, body: &ArmBody) -> Result<(Arm, ArmSums)> {
-        let (d, k) = (self.d, self.k);
-        let arm = Arm {
-            covariance: covariance(place, d, &body.covariance, self.prior.module_precision)?,
-            coupling: rectangular(place, "coupling", d, k, &body.coupling)?,
-            mean: vector(place, "mean", d, &body.mean)?,
-        };
-        let sums = ArmSums {
-            xx: symmetric(place, "sum_xx", d, &body.sum_xx)?,
-            xz: rectangular(place, "sum_xz", d, k, &body.sum_xz)?,
-            xr: vector(place, "sum_xr", d, &body.sum_xr)?,
-            moments: moments(place, body.moments)?,
-        };
-        Ok((arm, sums))
-    }
-}
-
-fn check(place: &str, key: &str, expected: usize, values: &[f64]) -> Result<()> {
-    if values.len() != expected {
-        return Err(KernelError::state(format!("{place}: len({key}) == {}, must be {expected}", values.len())));
-    }
-    match values.iter().find(|value| !value.is_finite()) {
-        None => Ok(()),
-        Some(value) => Err(KernelError::state(format!("{place}: {key} == {value}, must be finite"))),
-    }
-}
-
-fn vector(place: &str, key: &str, n: usize, values: &[f64]) -> Result<Vec<Lane>> {
-    check(place, key, n, values)?;
-    Ok(pack(values))
-}
-
-fn rectangular(place: &str, key: &str, rows: usize, columns: usize, values: &[f64]) -> Result<Rectangular> {
-    check(place, key, rows * columns, values)?;
-    Rectangular::from_dense(rows, columns, values).ok_or_else(|| KernelError::state(format!("{place}: {key}")))
-}
-
-fn symmetric(place: &str, key: &str, n: usize, values: &[f64]) -> Result<Symmetric> {
-    check(place, key, n * (n + 1) / 2, values)?;
-    Symmetric::from_packed(n, values).ok_or_else(|| KernelError::state(format!("{place}: {key}")))
-}
-
-/// A posterior covariance: its diagonal lies in (0, 1 / λ], since data only ever narrow it.
-fn covariance(place: &str, n: usize, values: &[f64], precision: f64) -> Result<Symmetric> {
-    let matrix = symmetric(place, "covariance", n, values)?;
-    let bound = (1.0 + 1e-6) / precision;
-    for i in 0..n {
-        let value = matrix.get(i, i);
-        if !(value > 0.0 && value <= bound) {
-            let reason = format!("{place}: covariance[{i}, {i}] == {value}, must be in (0, {bound}]");
-            return Err(KernelError::state(reason));
-        }
-    }
-    Ok(matrix)
-}
-
-/// Utilities lie in [0, 1], so 0 <= Σ r² <= Σ r <= n within rounding.
-fn moments(place: &str, (count, sum, squares): (u64, f64, f64)) -> Result<Moments> {
-    let slack = 1e-9 * (1.0 + count as f64);
-    let possible = count > 0 || (sum == 0.0 && squares == 0.0);
-    if !(possible && squares >= 0.0 && squares <= sum + slack && sum <= count as f64 + slack) {
-        let reason = format!("{place}: moments == ({count}, {sum}, {squares}), must be those of utilities in [0, 1]");
-        return Err(KernelError::state(reason));
-    }
-    Ok(Moments { count, sum, squares })
 }

@@ -114,6 +114,7 @@ impl Shared {
     }
 
     /// Takes in one observation of `arm`; `false` (and nothing changed) if rounding has made a variance negative.
+    #[inline(always)]
     #[must_use]
     pub fn learn(&mut self, arm: &mut Arm, seen: &Observation<'_>, scratch: &mut Scratch) -> bool {
         let Scratch { u, g, v } = scratch;

@@ -63,6 +63,7 @@ impl ArmSums {
     }
 
     /// Adds one observation.
+    #[inline(always)]
     pub fn observe(&mut self, seen: &Observation<'_>) {
         self.xx.add_outer(1.0, seen.x);
         self.xz.add_outer(seen.x, seen.z);
@@ -98,6 +99,7 @@ impl SharedSums {
     }
 
     /// Adds one observation.
+    #[inline(always)]
     pub fn observe(&mut self, seen: &Observation<'_>) {
         self.zz.add_outer(1.0, seen.z);
         add_scaled(&mut self.zr, seen.utility, seen.z);

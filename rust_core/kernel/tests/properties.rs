@@ -1,0 +1,143 @@
+//! Laws that hold for all inputs, by proptest with a fixed seed.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "clippy knows tests by #[test], not their support")]
+
+mod support;
+
+use pilotfish_kernel::encoders::{Item, Module as Candidate, Task, Value};
+use pilotfish_kernel::explorers::{DEFAULTS, Explorer, ThompsonScratch};
+use pilotfish_kernel::{Fields, Model, Scratch, pmf};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed};
+use support::{Outcome, close, learn_all, outcomes, spec};
+
+fn config(cases: u32) -> Config {
+    Config { cases, rng_seed: RngSeed::Fixed(20_261_123), failure_persistence: None, ..Config::default() }
+}
+
+fn explorers() -> Vec<Explorer> {
+    let read = |json: &str| Explorer::from_fields(Fields::parse("explorer", json.as_bytes()).unwrap()).unwrap();
+    DEFAULTS.iter().map(|(_, json)| read(json)).collect()
+}
+
+fn probabilities(explorer: &Explorer, scores: &[f64], uncertainties: &[f64]) -> Vec<f64> {
+    let mut pmf = Vec::new();
+    explorer.pmf(scores, uncertainties, &mut ThompsonScratch::default(), &mut pmf).unwrap();
+    pmf
+}
+
+/// Scores and uncertainties, among them ties, zeros and widths of very different size.
+fn scored() -> impl Strategy<Value = Vec<(f64, f64)>> {
+    let score = prop_oneof![4 => -1.0..1.0, 1 => Just(0.5), 1 => -1e6..1e6];
+    let uncertainty = prop_oneof![4 => 0.0..0.5, 1 => Just(0.0), 1 => 1e-9..1e-3, 1 => 0.0..1e6];
+    prop::collection::vec((score, uncertainty), 1..40)
+}
+
+proptest! {
+    #![proptest_config(config(500))]
+
+    #[test]
+    fn probabilities_sum_to_one_and_keep_the_floor(scored in scored()) {
+        let (scores, uncertainties): (Vec<f64>, Vec<f64>) = scored.into_iter().unzip();
+        for explorer in explorers() {
+            let pmf = probabilities(&explorer, &scores, &uncertainties);
+            let floor = explorer.floor / scores.len() as f64;
+            prop_assert!((pmf.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            prop_assert!(pmf.iter().all(|p| *p >= floor && *p <= 1.0 + 1e-15));
+        }
+    }
+
+    #[test]
+    fn relabelling_actions_relabels_probabilities(scored in scored(), shift in 1_usize..40) {
+        let mut moved = scored.clone();
+        moved.rotate_left(shift % scored.len());
+        let (scores, uncertainties): (Vec<f64>, Vec<f64>) = scored.into_iter().unzip();
+        let (moved_scores, moved_uncertainties): (Vec<f64>, Vec<f64>) = moved.into_iter().unzip();
+        for explorer in explorers() {
+            let mut pmf = probabilities(&explorer, &scores, &uncertainties);
+            pmf.rotate_left(shift % scores.len());
+            for (a, b) in pmf.iter().zip(probabilities(&explorer, &moved_scores, &moved_uncertainties)) {
+                prop_assert!((a - b).abs() < 1e-12);
+            }
+        }
+    }
+
+    #[test]
+    fn a_sampled_action_has_positive_probability(scored in scored(), seed in any::<[u8; 16]>()) {
+        let (scores, uncertainties): (Vec<f64>, Vec<f64>) = scored.into_iter().unzip();
+        for explorer in explorers() {
+            let pmf = probabilities(&explorer, &scores, &uncertainties);
+            prop_assert!(pmf[pmf::sample(&pmf, &seed).unwrap()] > 0.0);
+        }
+    }
+
+    #[test]
+    fn a_better_score_is_not_less_likely_at_equal_uncertainty(scores in prop::collection::vec(-1.0..1.0_f64, 2..20)) {
+        for explorer in explorers() {
+            let pmf = probabilities(&explorer, &scores, &vec![0.2; scores.len()]);
+            for (score, p) in scores.iter().zip(&pmf) {
+                for (other, q) in scores.iter().zip(&pmf) {
+                    prop_assert!(score <= other || *p >= q - 1e-9);
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(config(60))]
+
+    #[test]
+    fn the_order_of_outcomes_does_not_matter(seen in outcomes(60), shift in 0_usize..60) {
+        let mut moved = seen.clone();
+        moved.rotate_left(shift % seen.len());
+        moved.reverse();
+        close(&learn_all(&seen), &learn_all(&moved), 1e-9);
+    }
+
+    #[test]
+    fn merged_models_equal_one_that_learned_everything(seen in outcomes(60), cut in 0_usize..60) {
+        let (left, right) = seen.split_at(cut % seen.len());
+        let (left, right) = (learn_all(left), learn_all(right));
+        let merged = left.merge(&right).unwrap();
+        close(&merged, &learn_all(&seen), 1e-9);
+        prop_assert_eq!(merged.state().unwrap(), right.merge(&left).unwrap().state().unwrap());
+    }
+
+    #[test]
+    fn a_restored_model_decides_and_learns_like_the_original(seen in outcomes(40), more in outcomes(10)) {
+        let original = learn_all(&seen);
+        let state = original.state().unwrap();
+        let restored = Model::from_state(&state, spec().as_bytes()).unwrap();
+        prop_assert_eq!(&restored.state().unwrap(), &state);
+        for outcome in &more {
+            outcome.learn(&original);
+            outcome.learn(&restored);
+        }
+        prop_assert_eq!(restored.state().unwrap(), original.state().unwrap());
+    }
+
+    #[test]
+    fn a_refused_outcome_changes_nothing(seen in outcomes(10), bad in prop_oneof![Just(f64::NAN), Just(-0.1), 1.1..1e9]) {
+        let model = learn_all(&seen);
+        let before = model.state().unwrap();
+        let outcome = Outcome { utility: bad, ..seen[0].clone() };
+        prop_assert!(outcome.try_learn(&model).is_err());
+        prop_assert_eq!(model.state().unwrap(), before);
+    }
+
+    #[test]
+    fn relabelling_modules_relabels_the_decision(seen in outcomes(40), seed in any::<[u8; 16]>(), shift in 0_usize..5) {
+        let model = learn_all(&seen);
+        let mut modules: Vec<Candidate> =
+            support::MODULES.map(|name| Candidate { name, ..Candidate::default() }).to_vec();
+        let task = Task { items: &[Item { name: "size", value: Value::Number(0.3) }], text: "some words" };
+        let (mut one, mut other) = (Scratch::default(), Scratch::default());
+        model.decide(&seed, &task, &modules, &[1.0, 0.5], &mut one).unwrap();
+        modules.rotate_left(shift);
+        model.decide(&seed, &task, &modules, &[1.0, 0.5], &mut other).unwrap();
+        let mut expected = one.scores().to_vec();
+        expected.rotate_left(shift);
+        prop_assert_eq!(other.scores(), expected);
+    }
+}

@@ -1,0 +1,127 @@
+//! State bytes: restored to the bit, and refused when anything about them is wrong.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "clippy knows tests by #[test], not their support")]
+
+mod support;
+
+use pilotfish_kernel::{KernelError, Model};
+use sha2::{Digest, Sha256};
+use support::{Outcome, learn_all, spec};
+
+fn model() -> Model {
+    let outcomes: Vec<Outcome> = (0..40_usize)
+        .map(|t| Outcome {
+            size: (t % 3 > 0).then_some(t as f64 / 20.0),
+            kind: ["pdf", "txt", "docx"][t % 3],
+            urgent: t % 2 == 0,
+            module: t % 4,
+            signal: t % 2,
+            utility: (t % 7) as f64 / 6.0,
+        })
+        .collect();
+    learn_all(&outcomes)
+}
+
+fn refusal(state: &[u8]) -> String {
+    match Model::from_state(state, spec().as_bytes()) {
+        Err(KernelError::State { reason }) => reason,
+        other => panic!("expected a refused state, got {other:?}"),
+    }
+}
+
+/// Content with its own, correct checksum: what only a forger would write.
+fn sealed(content: &[u8]) -> Vec<u8> {
+    [content, Sha256::digest(content).as_slice()].concat()
+}
+
+#[test]
+fn every_truncation_is_refused() {
+    let state = model().state().unwrap();
+    let step = state.len() / 300;
+    for length in (0..state.len()).step_by(step) {
+        refusal(&state[..length]);
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_refused() {
+    let state = model().state().unwrap();
+    let step = state.len() / 400;
+    for place in (0..state.len()).step_by(step).chain(0..10).chain(state.len() - 32..state.len()) {
+        let mut damaged = state.clone();
+        damaged[place] ^= 1 << (place % 8);
+        refusal(&damaged);
+    }
+}
+
+#[test]
+fn appended_bytes_are_refused_even_with_a_checksum() {
+    let state = model().state().unwrap();
+    let content = &state[..state.len() - 32];
+    assert_eq!(refusal(&sealed(&[content, &[0]].concat())), "state has 1 bytes too many");
+    assert!(refusal(&sealed(&content[..content.len() - 1])).starts_with("state's body cannot be read"));
+}
+
+#[test]
+fn another_magic_or_format_is_refused() {
+    let state = model().state().unwrap();
+    let mut content = state[..state.len() - 32].to_vec();
+    content[8] = 9;
+    assert_eq!(refusal(&sealed(&content)), "state's format version == 9, must be 1");
+    content[0] = b'x';
+    assert_eq!(refusal(&sealed(&content)), "state does not begin with the magic bytes pilotfsh");
+    assert_eq!(refusal(b"short"), "state has 5 bytes, too few to be one");
+}
+
+#[test]
+fn forged_numbers_are_refused_or_leave_a_finite_model() {
+    let state = model().state().unwrap();
+    let content = &state[..state.len() - 32];
+    let (mut refused, mut mutations) = (0, 0);
+    for place in (10..content.len() - 8).step_by(content.len() / 250) {
+        for forged in [f64::NAN, f64::INFINITY, -1e300] {
+            let mut copy = content.to_vec();
+            copy[place..place + 8].copy_from_slice(&forged.to_le_bytes());
+            mutations += 1;
+            match Model::from_state(&sealed(&copy), spec().as_bytes()) {
+                Err(KernelError::State { .. }) => refused += 1,
+                Err(other) => panic!("{other}"),
+                Ok(model) => {
+                    assert!(model.arrays().iter().flat_map(|(_, values)| values).all(|v| v.is_finite()));
+                }
+            }
+        }
+    }
+    assert!(mutations >= 500 && refused > mutations / 3, "{refused} of {mutations} refused");
+}
+
+#[test]
+fn a_covariance_that_no_data_could_leave_is_refused() {
+    let fresh = Model::new(spec().as_bytes()).unwrap().state().unwrap();
+    let content = &fresh[..fresh.len() - 32];
+    // The prior covariance of the shared part starts with 1 / 0.5 = 2.
+    let two = 2.0_f64.to_le_bytes();
+    let place = content.windows(8).position(|window| window == two).unwrap();
+    for forged in [0.0, -2.0, 2.1] {
+        let mut copy = content.to_vec();
+        copy[place..place + 8].copy_from_slice(&f64::to_le_bytes(forged));
+        let reason = refusal(&sealed(&copy));
+        assert!(
+            reason.starts_with("completion/shared: covariance") && reason.contains(&format!(" == {forged}, must be "))
+        );
+    }
+}
+
+#[test]
+fn the_state_of_another_spec_is_refused() {
+    let other = spec().replace("0.02", "0.03");
+    let error = Model::from_state(&model().state().unwrap(), other.as_bytes()).unwrap_err().to_string();
+    assert!(error.starts_with("state's spec == {") && error.contains("0.02") && error.contains("0.03"));
+    let merged = model().merge(&Model::new(other.as_bytes()).unwrap()).unwrap_err().to_string();
+    assert!(merged.ends_with("specs differ"));
+}
+
+#[test]
+fn the_same_fold_gives_the_same_bytes() {
+    assert_eq!(model().state().unwrap(), model().state().unwrap());
+}
