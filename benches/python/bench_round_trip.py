@@ -1,8 +1,8 @@
 """The round trip: SelectModule against a bare echo in the same process, on the same socket, in the same run.
 
-10 candidates, 20 task features, a request id and a unit, logging and learning on: outcomes of the decisions are recorded
-between the rounds. Both methods are called with ready bytes, so that the client costs the same for both and nothing that
-the sidecar does is hidden behind it. Rounds alternate; the ratio is the median of the rounds' ratios.
+10 candidates, 20 task features, a request id and a unit, logging and learning on: outcomes of the decisions are
+recorded between the rounds. Both methods are called with ready bytes, so that the client costs the same for both and
+nothing that the sidecar does is hidden behind it. Rounds alternate; the ratio is the median of the rounds' ratios.
 """
 
 import asyncio
@@ -17,12 +17,15 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import grpc
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from pilotfish import v1
+
+Unary: TypeAlias = "grpc.UnaryUnaryMultiCallable[bytes, bytes]"
 
 SELECT, ECHO = "/pilotfish.v1.DecisionService/SelectModule", "/pilotfish.bench.Echo/Echo"
 RECORD = "/pilotfish.v1.OutcomeService/RecordOutcome"
@@ -49,7 +52,8 @@ def sidecar(request: pytest.FixtureRequest) -> Iterator[str]:
         with subprocess.Popen([sys.executable, str(script)], env=environment, stdout=subprocess.DEVNULL) as process:
             target = f"unix:{directory}/data.sock"
             with grpc.insecure_channel(target, OPTIONS) as channel:
-                channel.unary_unary(ECHO)(b"", timeout=30, wait_for_ready=True)
+                ready: Unary = channel.unary_unary(ECHO)
+                ready(b"", timeout=30, wait_for_ready=True)
             yield target
             process.send_signal(signal.SIGTERM)
 
@@ -74,7 +78,8 @@ def outcome(reply: bytes, rng: random.Random) -> bytes:
 
 
 def sequential_p50_us(channel: grpc.Channel, method: str, bodies: list[bytes]) -> tuple[float, list[bytes]]:
-    call, times, replies = channel.unary_unary(method), [], []
+    call: Unary = channel.unary_unary(method)
+    times, replies = [], []
     for body in bodies:
         started = time.perf_counter()
         replies.append(call(body, timeout=5))
@@ -84,7 +89,8 @@ def sequential_p50_us(channel: grpc.Channel, method: str, bodies: list[bytes]) -
 
 async def concurrent_per_s(target: str, method: str, bodies: list[bytes]) -> float:
     async with grpc.aio.insecure_channel(target, OPTIONS) as channel:
-        call, waiting = channel.unary_unary(method), iter(bodies)
+        call: Any = channel.unary_unary(method)
+        waiting = iter(bodies)
         await call(bodies[0], timeout=5, wait_for_ready=True)
 
         async def caller() -> None:
@@ -100,7 +106,7 @@ def test_p50_of_select_module_against_an_echo(sidecar: str, benchmark: Benchmark
     rounds, calls = (ROUNDS, CALLS) if benchmark.enabled else (SMOKE_ROUNDS, SMOKE_CALLS)
     source, rng, echoes, selects = requests(1), random.Random(2), [], []
     with grpc.insecure_channel(sidecar, OPTIONS) as channel:
-        record = channel.unary_unary(RECORD)
+        record: Unary = channel.unary_unary(RECORD)
 
         def one_round() -> None:
             bodies = list(itertools.islice(source, calls))

@@ -1,4 +1,4 @@
-"""The real sidecar with one more method on its data socket: an echo that does nothing. Started by `bench_round_trip.py`.
+"""The real sidecar with one more method on its data socket: an echo. Started by `bench_round_trip.py`.
 
 The echo shares the process, the socket, the transport and the executor with SelectModule, so the ratio of the two is
 what Pilotfish itself costs.

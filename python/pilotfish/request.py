@@ -62,9 +62,7 @@ RESERVED_PREFIX = "task."
 """Feature names of callers must not begin with this."""
 
 
-def reserved_features(
-    task_type: str, priority: int, data_size_bytes: int | None, deadline_s: float | None
-) -> Features:
+def reserved_features(task_type: str, priority: int, data_size_bytes: int | None, deadline_s: float | None) -> Features:
     """Return the features that every task has by itself, scaled to about [0, 1].
 
     Sizes and times spread over many powers of ten, hence the logarithms; what is unknown is left out, because a

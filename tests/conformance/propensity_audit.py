@@ -4,7 +4,7 @@ Both statistics are exact for any number of draws, so that many small configurat
 
 - Pearson's X² of the served counts against the logged probabilities has mean K − 1 and variance
   2(K − 1) + (Σ 1/p_a − K² − 2K + 2)/n for n draws over K actions with p_a > 0 (Haldane, Biometrika 29, 1937).
-- The importance weight of the served action summed over actions, Σ_a 1[a served]/p_a, has mean K and variance Σ 1/p_a − K².
+- The importance weight summed over actions, Σ_a 1[a served]/p_a, has mean K and variance Σ 1/p_a − K².
 """
 
 import math
@@ -67,7 +67,10 @@ class Audit:
     def passes(self) -> bool:
         """Whether the log can be believed: 3 standard errors, the two-sided 99.7 % limits."""
         return (
-            self.impossible == 0 and self.inconsistent == 0 and abs(self.chi_square_z) < 3.0 and abs(self.weight_z) < 3.0
+            self.impossible == 0
+            and self.inconsistent == 0
+            and abs(self.chi_square_z) < 3.0
+            and abs(self.weight_z) < 3.0
         )
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.conformance.propensity_audit import Audit, Draws, audit
 
 from pilotfish import _core
 from pilotfish.codes import Mode, Source
@@ -19,6 +18,7 @@ from pilotfish.engine import deciding
 from pilotfish.engine.engine import Engine, EngineSettings
 from pilotfish.engine.rollout import served_probability
 from pilotfish.request import Module, Outcome, Request, Task
+from tests.conformance.propensity_audit import Audit, Draws, audit
 
 N_CONFIGURATIONS = 2000
 N_DRAWS = 60
@@ -55,11 +55,13 @@ def configurations(engine: Engine, n_configurations: int, n_draws: int, seed: in
                 required_capabilities=("c",) * rng.randint(0, 1),
                 data_size_bytes=rng.choice((None, 5, 50)),
             ),
-            tuple(
-                Module(name, {"size": rng.random()}, ("c",) * rng.randint(0, 1), rng.choice((None, 10)))
-                for name in rng.sample(NAMES, rng.randint(1, len(NAMES)))
-            )
-            + (Module("always", {}, ("c",)),),
+            (
+                *(
+                    Module(name, {"size": rng.random()}, ("c",) * rng.randint(0, 1), rng.choice((None, 10)))
+                    for name in rng.sample(NAMES, rng.randint(1, len(NAMES)))
+                ),
+                Module("always", {}, ("c",)),
+            ),
             baseline_module=rng.choice(("", "always")),
             denied_modules=tuple(rng.sample(NAMES, rng.randint(0, 2))),
         )
@@ -111,20 +113,20 @@ def test_served_pmf_sums_to_one_and_floors_every_legal_module(engine: Engine) ->
 class FaultyModel:
     """Stands in for the core with one of the bugs that systems were seen to ship."""
 
-    def __init__(self, model: _core.Model, fault: Callable[[list[float], random.Random], tuple[int, list[float]]]) -> None:
+    def __init__(
+        self, model: _core.Model, fault: Callable[[list[float], random.Random], tuple[int, list[float]]]
+    ) -> None:
         self._model, self._fault, self._rng = model, fault, random.Random(1)
         self.learned_count = model.learned_count
 
-    def decide(self, *arguments: Any) -> SimpleNamespace:
+    def decide(self, *arguments: Any) -> SimpleNamespace:  # noqa: ANN401  whatever the core takes
         choice = self._model.decide(*arguments)
         index, pmf = self._fault(list(memoryview(choice.pmf).cast("d")), self._rng)
         packed = memoryview(bytearray(8 * len(pmf))).cast("d")
         packed[:] = memoryview(bytes(choice.pmf)).cast("d")
         for i, p in enumerate(pmf):
             packed[i] = p
-        return SimpleNamespace(
-            index=index, pmf=bytes(packed), scores=choice.scores, uncertainties=choice.uncertainties
-        )
+        return SimpleNamespace(index=index, pmf=bytes(packed), scores=choice.scores, uncertainties=choice.uncertainties)
 
 
 def softmax_logged_for_argmax(pmf: list[float], _: random.Random) -> tuple[int, list[float]]:
@@ -183,7 +185,11 @@ def test_known_propensity_bug_is_caught(
 
 
 def test_mixture_that_ignores_the_rollout_share_is_caught(thompson: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deciding, "served_probability", lambda policy_probability, _share, *, is_baseline: policy_probability or float(is_baseline))
+    monkeypatch.setattr(
+        deciding,
+        "served_probability",
+        lambda policy_probability, _share, *, is_baseline: policy_probability or float(is_baseline),
+    )
     assert not audit(configurations(thompson, 100, N_DRAWS, seed=2)).passes
 
 

@@ -6,17 +6,20 @@ import sqlite3
 import string
 from collections import Counter
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import grpc
 import pytest
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf import message_factory
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from pilotfish import v1
 from pilotfish.experience.log import DATABASE_NAME
 from tests.service.running_server import Server, running_server
+
+Unary: TypeAlias = "grpc.UnaryUnaryMultiCallable[bytes, bytes]"
 
 N_FUZZED = 20_000
 METHODS: tuple[tuple[str, type[Message]], ...] = (
@@ -28,7 +31,22 @@ METHODS: tuple[tuple[str, type[Message]], ...] = (
 NUMBERS = (0.0, -0.0, 1.0, 0.5, -1.0, 1e12, 1.1e12, 1e308, -1e308, 5e-324, math.nan, math.inf, -math.inf)
 INTEGERS = (0, 1, 2, 7, 8, 99, -1, 10, 11, 2**31 - 1, -(2**31))
 LONGS = (*INTEGERS, 2**53, 2**53 + 1, 2**63 - 1, -(2**63))
-TEXTS = ("", "a", "b", "ocr", "task.type", "é" * 40, "x" * 64, "x" * 65, "0" * 32, "f" * 32, "\x00", "😀", "a\nb", "'; --")
+TEXTS = (
+    "",
+    "a",
+    "b",
+    "ocr",
+    "task.type",
+    "é" * 40,
+    "x" * 64,
+    "x" * 65,
+    "0" * 32,
+    "f" * 32,
+    "\x00",
+    "😀",
+    "a\nb",
+    "'; --",
+)
 
 
 def random_message(kind: type[Message], rng: random.Random, depth: int = 0) -> Message:
@@ -41,7 +59,11 @@ def random_message(kind: type[Message], rng: random.Random, depth: int = 0) -> M
     return message
 
 
-def fill(message: Message, descriptor: FieldDescriptor, rng: random.Random, depth: int) -> None:
+def class_of(kind: Descriptor) -> type[Message]:
+    return message_factory.GetMessageClass(kind)
+
+
+def fill(message: Message, descriptor: Any, rng: random.Random, depth: int) -> None:  # noqa: ANN401
     target = getattr(message, descriptor.name)
     kind = descriptor.message_type
     if kind is not None and kind.GetOptions().map_entry:
@@ -56,9 +78,9 @@ def fill(message: Message, descriptor: FieldDescriptor, rng: random.Random, dept
             if kind is None:
                 target.append(scalar(descriptor, rng))
             else:
-                target.add().MergeFrom(random_message(kind._concrete_class, rng, depth + 1))  # noqa: SLF001
+                target.add().MergeFrom(random_message(class_of(kind), rng, depth + 1))
     elif kind is not None:
-        target.MergeFrom(random_message(kind._concrete_class, rng, depth + 1))  # noqa: SLF001
+        target.MergeFrom(random_message(class_of(kind), rng, depth + 1))
     else:
         setattr(message, descriptor.name, scalar(descriptor, rng))
 
@@ -110,7 +132,7 @@ def fuzzed() -> Fuzzed:
     """Sends everything once; the tests below look at what came back."""
     rng, codes, reasons = random.Random(13), Counter[grpc.StatusCode](), Counter[str]()
     with running_server() as server:
-        calls = [server.channel().unary_unary(f"/pilotfish.v1.{name}") for name, _ in METHODS]
+        calls: list[Unary] = [server.channel().unary_unary(f"/pilotfish.v1.{name}") for name, _ in METHODS]
         for i in range(N_FUZZED):
             which = rng.choices(range(len(METHODS)), (5, 1, 4, 1))[0]
             kind = METHODS[which][1]
@@ -140,13 +162,13 @@ def fuzzed() -> Fuzzed:
 
 
 def reason_of(error: grpc.RpcError) -> str:
-    trailers = {key: value for key, value in error.trailing_metadata() or ()}
+    trailers: dict[str, Any] = {entry[0]: entry[1] for entry in error.trailing_metadata() or ()}  # type: ignore[index]
     status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
     info = error_details_pb2.ErrorInfo()
     assert status.details[0].Unpack(info)
     assert info.domain == "pilotfish.dev"
     assert error.details() == status.message
-    return info.reason
+    return str(info.reason)
 
 
 def test_no_fuzzed_request_is_an_internal_error(fuzzed: Fuzzed) -> None:
@@ -180,7 +202,7 @@ def test_no_bad_value_reaches_the_log(fuzzed: Fuzzed) -> None:
 
 @pytest.mark.parametrize("size", [2**20 + 1, 5 * 10**6])
 def test_message_over_the_limit_is_refused_with_its_size(server: Server, size: int) -> None:
-    call = server.channel().unary_unary("/pilotfish.v1.DecisionService/SelectModule")
+    call: Unary = server.channel().unary_unary("/pilotfish.v1.DecisionService/SelectModule")
     with pytest.raises(grpc.RpcError) as caught:
         call(b"\x00" * size, timeout=10)
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -189,7 +211,7 @@ def test_message_over_the_limit_is_refused_with_its_size(server: Server, size: i
 
 
 def test_message_at_the_limit_is_read(server: Server) -> None:
-    call = server.channel().unary_unary("/pilotfish.v1.DecisionService/SelectModule")
+    call: Unary = server.channel().unary_unary("/pilotfish.v1.DecisionService/SelectModule")
     with pytest.raises(grpc.RpcError) as caught:
         call(b"\x00" * 2**20, timeout=10)
     assert reason_of(caught.value) == "MALFORMED_MESSAGE"

@@ -56,7 +56,7 @@ def test_weight_outside_its_range_is_refused(weight: float) -> None:
 
 
 def test_weights_that_are_all_zero_are_refused() -> None:
-    with pytest.raises(InvalidInputError, match="^weights are all 0, at least one must be above 0$"):
+    with pytest.raises(InvalidInputError, match=r"^weights are all 0, at least one must be above 0$"):
         weight_vector(dict.fromkeys(Signal, 0.0))
 
 
@@ -67,7 +67,7 @@ def test_half_value_must_be_positive_and_finite(half_value: float) -> None:
 
 
 def test_bounded_signal_takes_no_half_value() -> None:
-    with pytest.raises(InvalidInputError, match="for one of latency_ms, cost_usd, retry_count$"):
+    with pytest.raises(InvalidInputError, match=r"for one of latency_ms, cost_usd, retry_count$"):
         RewardFunction(half_values={Signal.QUALITY: 0.5})
 
 

@@ -20,7 +20,11 @@ from pilotfish.request import Request
 from pilotfish.safety.guard import fault_of_answer, fault_of_choice
 from pilotfish.safety.legal_set import legal_set
 
-_REASON_OF_MODE: Final = {Mode.OFF: Reason.MODE_OFF, Mode.SHADOW: Reason.MODE_SHADOW, Mode.ROLLOUT: Reason.OUTSIDE_ROLLOUT}
+_REASON_OF_MODE: Final = {
+    Mode.OFF: Reason.MODE_OFF,
+    Mode.SHADOW: Reason.MODE_SHADOW,
+    Mode.ROLLOUT: Reason.OUTSIDE_ROLLOUT,
+}
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +104,7 @@ class Decider:
             propensity = served_probability(probability, share, is_baseline=served == baseline)
             if in_share:
                 source = Source.POLICY
-            if (what := fault_of_answer(served, propensity, legal)) :
+            if what := fault_of_answer(served, propensity, legal):
                 logger.error("guard refused an answer: %s", what)
                 choice, fault = None, Reason.GUARD_REFUSED
                 served, propensity = baseline, 1.0
@@ -135,15 +139,15 @@ class Decider:
     def log(self, decisions: Sequence[Decision]) -> list[Decision | ConflictError]:
         """Put choices on record, all in one commit, and return what may be answered.
 
-        That is the choice itself; the first answer if the request_id has been answered before, or the conflict if that was
-        to another request; and the baseline if nothing can be written.
+        That is the choice itself; the first answer if the request_id has been answered before, or the conflict if it
+        was another request; and the baseline if nothing can be written.
         """
         number = self._model_number
         rows = [(bytes.fromhex(d.decision_id), d.module, d.propensity, d.source, number, d.record) for d in decisions]
         try:
             fresh = self._log.append_decisions(rows)
         except sqlite3.Error as error:
-            logger.error("%d decisions could not be logged (%s); the baseline answers", len(rows), error)
+            logger.error("%d decisions not logged (%s); the baseline answers", len(rows), error)  # noqa: TRY400  no bug
             return [self._unlogged(decision) for decision in decisions]
         return [
             self._counted(decision) if is_fresh else self._first_answer(decision.record.request)
@@ -164,7 +168,7 @@ class Decider:
             )
             fault = fault_of_choice(memoryview(choice.pmf).cast("d"), choice.index, len(legal))
         except BaseException as error:
-            # Whatever goes wrong in the learner, a panic in Rust included (it is no Exception), the hub gets its baseline.
+            # Whatever goes wrong in the learner, the hub gets its baseline. A panic in Rust is no Exception.
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
             self._counters["policy_failed", 0] += 1
@@ -219,7 +223,10 @@ def decision_of(logged: LoggedDecision) -> Decision:
 def _same_question(first: Request, second: Request) -> bool:
     # Descriptors may have been filled in from a registry that has changed since; names and their order may not.
     def question(request: Request) -> Request:
-        names = tuple(msgspec.structs.replace(m, features={}, capabilities=(), max_data_size_bytes=None) for m in request.candidates)
+        names = tuple(
+            msgspec.structs.replace(m, features={}, capabilities=(), max_data_size_bytes=None)
+            for m in request.candidates
+        )
         return msgspec.structs.replace(request, candidates=names)
 
     return question(first) == question(second)

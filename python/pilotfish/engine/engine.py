@@ -211,7 +211,11 @@ class Engine:
             raise InvalidInputError(
                 f"baseline_module == {request.baseline_module}, must be one of the candidates",
                 reason="UNKNOWN_BASELINE",
-                metadata={"field": "baseline_module", "value": request.baseline_module, "rule": "one of the candidates"},
+                metadata={
+                    "field": "baseline_module",
+                    "value": request.baseline_module,
+                    "rule": "one of the candidates",
+                },
             )
         return request if candidates is request.candidates else msgspec.structs.replace(request, candidates=candidates)
 
@@ -242,9 +246,7 @@ def _restore(
             continue
         after = checkpoint.sequence
         break
-    learner = Learner(
-        model=model, health=health, log=log, rewards=rewards, checkpoints=checkpoints, counters=counters
-    )
+    learner = Learner(model=model, health=health, log=log, rewards=rewards, checkpoints=checkpoints, counters=counters)
     learner.restore(after)
     return learner
 
@@ -256,5 +258,3 @@ def _with_descriptors(module: Module, registered: Module | None) -> Module:
     return Module(
         module.name, module.features or registered.features, module.capabilities or registered.capabilities, limit
     )
-
-

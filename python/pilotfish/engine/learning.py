@@ -1,7 +1,7 @@
 """The way of an outcome: validate → log → acknowledge → join with its decision → utility → core.learn.
 
-The learned state is the fold of the log: `Learner.restore` starts from the newest usable checkpoint and learns the signal
-values that came after it, in the order of the log, through the same code that learned them the first time.
+The learned state is the fold of the log: `Learner.restore` starts from the newest usable checkpoint and learns the
+signal values that came after it, in the order of the log, through the same code that learned them the first time.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from pilotfish.codes import Signal
 from pilotfish.engine.health import Health
 from pilotfish.exceptions import ConflictError, InvalidInputError, NotFoundError, PilotfishError
 from pilotfish.experience.checkpoints import Checkpoint, Checkpoints
-from pilotfish.experience.log import ExperienceLog
+from pilotfish.experience.log import ExperienceLog, NewSignal
 from pilotfish.experience.record import LoggedDecision
 from pilotfish.request import Outcome, Receipt
 from pilotfish.rewards import RewardFunction
@@ -85,7 +85,8 @@ class Learner:
             recorded = self._log.signals_of(decision.sequence)
             fresh = _fresh_signals(outcome.signals, recorded)
             if fresh:
-                self._append(decision, fresh, outcome.served_module)
+                new = [_new_signal(decision, signal, value, outcome.served_module) for signal, value in fresh.items()]
+                self._append(decision, new)
             return Receipt(recorded_count=len(fresh), joined=True)
 
     def join_parked(self, request_id: str) -> None:
@@ -95,19 +96,8 @@ class Learner:
             if decision is None:
                 return
             parked = self._log.parked_signals(request_id)
-            with self._log.transaction():
-                rows = []
-                for signal, (value, served_module) in parked.items():
-                    learned = served_module in ("", decision.module)
-                    last = self._log.append_signals(
-                        decision.sequence, [(signal, value)], learned=learned, served_module=served_module
-                    )
-                    rows.append((last, signal, value, learned))
-                self._log.drop_parked(request_id)
-            self._log.unparked(request_id)
-            for last, signal, value, learned in rows:
-                self._learn(decision, signal, value, learned=learned)
-                self._folded = last
+            fresh = [_new_signal(decision, signal, *waiting) for signal, waiting in parked.items()]
+            self._append(decision, fresh, parked_as=request_id)
 
     def state_sha256(self) -> str:
         """Return the SHA-256 of the learned state; equal histories give equal states."""
@@ -151,14 +141,11 @@ class Learner:
                 )
         return decision
 
-    def _append(self, decision: LoggedDecision, fresh: dict[int, float], served_module: str) -> None:
-        learned = served_module in ("", decision.module)
-        last = self._log.append_signals(
-            decision.sequence, fresh.items(), learned=learned, served_module=served_module
-        )
-        for signal, value in fresh.items():
-            self._learn(decision, signal, value, learned=learned)
-        self._folded = last
+    def _append(self, decision: LoggedDecision, fresh: list[NewSignal], *, parked_as: str = "") -> None:
+        sequences = self._log.append_signals(decision.sequence, fresh, parked_as=parked_as)
+        for sequence, signal in zip(sequences, fresh, strict=True):
+            self._learn(decision, signal.signal, signal.value, learned=signal.learned)
+            self._folded = sequence
 
     def _park(self, outcome: Outcome) -> Receipt:
         parked = {signal: value for signal, (value, _) in self._log.parked_signals(outcome.request_id).items()}
@@ -189,6 +176,10 @@ class Learner:
             return
         self.health.observe(module.name, kind, value)
         self._counters["learned", signal] += 1
+
+
+def _new_signal(decision: LoggedDecision, signal: int, value: float, served_module: str) -> NewSignal:
+    return NewSignal(signal, value, served_module in {"", decision.module}, served_module or None)
 
 
 def _fresh_signals(signals: dict[int, float], recorded: dict[int, float]) -> dict[int, float]:

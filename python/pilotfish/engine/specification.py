@@ -1,6 +1,6 @@
 """The model's frozen specification: what a model version is named after.
 
-The defaults were chosen once by measurement on several real tables (`docs/adr/0004-default-policy.md`), not per data set.
+The defaults were chosen once, by measurement on several real tables (`docs/adr/0005-default-policy.md`).
 """
 
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Learned states on disk, so that a start folds only the tail of the log. A checkpoint is a cache: losing all is harmless."""
+"""Learned states on disk, so that a start folds only the tail of the log. A cache: losing all of it is harmless."""
 
 import hashlib
 import logging

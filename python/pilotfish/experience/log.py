@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -26,13 +26,13 @@ SCHEMA_VERSION: Final = "1"
 DATABASE_NAME: Final = "experience.sqlite3"
 ID_BYTES: Final = 16
 SEQUENCE_BYTES: Final = 6
-"""A decision id is its sequence number (6 bytes, big endian) and 10 random bytes: found without an index, not guessable."""
+"""A decision id is its sequence number (6 bytes, big endian) and 10 random bytes: needs no index, cannot be guessed."""
 
 BUSY_TIMEOUT_S: Final = 0.010
 """How long a write waits for another process's lock: half a decision's deadline, then the caller falls back."""
 
 PAGE_BYTES: Final = 1024
-"""Each commit writes whole pages, one of the table and one of an index: 5 kB per decision so, 12 kB with pages of 4096."""
+"""A commit writes whole pages, of the table and of an index: 5 kB per decision so, 12 kB with pages of 4096."""
 
 _SELECT_DECISION: Final = (
     "SELECT sequence, decision_id, time_us, module, propensity, source,"
@@ -44,8 +44,23 @@ _INSERT_DECISION: Final = (
     " ON CONFLICT (request_id) WHERE request_id IS NOT NULL DO NOTHING"
 )
 
+_INSERT_SIGNAL: Final = (
+    "INSERT INTO signal_value (decision_sequence, signal, value, learned, served_module, time_us)"
+    " VALUES (?, ?, ?, ?, ?, ?)"
+)
+
 DecisionRow: TypeAlias = tuple[bytes, str, float, int, int, DecisionRecord]
 """Decision id, module, propensity, source, number of the model version, record."""
+
+
+class NewSignal(NamedTuple):
+    """One signal value to be logged."""
+
+    signal: int
+    value: float
+    learned: bool
+    """False if another module ran than the decided one."""
+    served_module: str | None
 
 
 class SignalRow(msgspec.Struct, frozen=True, gc=False):
@@ -87,7 +102,7 @@ class ExperienceLog:
         except sqlite3.DatabaseError as error:
             self._connection.close()
             raise StateError(f"{self.path} is not a usable log ({error}); move it away or restore it") from error
-        self._next_sequence = self._one("SELECT COALESCE(MAX(sequence), 0) + 1 FROM decision")
+        self._next_sequence: int = self._one("SELECT COALESCE(MAX(sequence), 0) + 1 FROM decision")
         self.decision_count: int = self._one("SELECT COUNT(*) FROM decision")
         self.signal_value_count: int = self._one("SELECT COUNT(*) FROM signal_value")
         self._parked = {row[0] for row in self._connection.execute("SELECT DISTINCT request_id FROM parked_signal")}
@@ -103,7 +118,9 @@ class ExperienceLog:
         execute("INSERT OR IGNORE INTO meta VALUES ('schema_version', ?)", (SCHEMA_VERSION,))
         found = self._one("SELECT value FROM meta WHERE key = 'schema_version'")
         if found != SCHEMA_VERSION:
-            raise StateError(f"schema_version == {found} in {self.path}, must be {SCHEMA_VERSION}; use the release that wrote it")
+            raise StateError(
+                f"schema_version == {found} in {self.path}, must be {SCHEMA_VERSION}; use the release that wrote it"
+            )
 
     def close(self) -> None:
         """Close the connection; later calls raise `sqlite3.ProgrammingError`."""
@@ -111,19 +128,16 @@ class ExperienceLog:
             self._connection.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Make the enclosed writes one commit: all of them or none."""
+    def _transaction(self) -> Iterator[None]:
+        # All of the enclosed writes or none of them.
         with self._lock:
-            if self._connection.in_transaction:
-                yield
-                return
-            counts = (self.decision_count, self.signal_value_count)
+            decision_count = self.decision_count
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self._connection.execute("COMMIT")
             except BaseException:
-                self.decision_count, self.signal_value_count = counts
+                self.decision_count = decision_count
                 if self._connection.in_transaction:  # a full disk has rolled back by itself
                     self._connection.execute("ROLLBACK")
                 raise
@@ -156,13 +170,12 @@ class ExperienceLog:
         """
         if len(rows) == 1:  # a statement is a commit of its own; a transaction around it costs a fifth more
             with self._lock:
-                return [self._append_decision(*rows[0])]
-        with self.transaction():
-            return [self._append_decision(*row) for row in rows]
+                return [self._append_decision(rows[0])]
+        with self._transaction():
+            return [self._append_decision(row) for row in rows]
 
-    def _append_decision(
-        self, decision_id: bytes, module: str, propensity: float, source: int, model_number: int, record: DecisionRecord
-    ) -> bool:
+    def _append_decision(self, row: DecisionRow) -> bool:
+        decision_id, module, propensity, source, model_number, record = row
         request = record.request
         cursor = self._connection.execute(
             _INSERT_DECISION,
@@ -196,12 +209,12 @@ class ExperienceLog:
     def decisions(self, after: int = 0) -> Iterator[LoggedDecision]:
         """Yield the decisions in order, those after a sequence number."""
         for row in self._pages(f"{_SELECT_DECISION} WHERE sequence > ? ORDER BY sequence LIMIT 1000", after):
-            yield LoggedDecision(*row[:-1], record=decode_record(row[-1]))
+            yield _decision(row)
 
     def _decision(self, query: str, key: int | str) -> LoggedDecision | None:
         with self._lock:
             row = self._connection.execute(query, (key,)).fetchone()
-        return None if row is None else LoggedDecision(*row[:-1], record=decode_record(row[-1]))
+        return None if row is None else _decision(row)
 
     # -- outcomes --------------------------------------------------------------------------------------------------
 
@@ -211,21 +224,25 @@ class ExperienceLog:
         with self._lock:
             return dict(self._connection.execute(query, (decision_sequence,)).fetchall())
 
-    def append_signals(
-        self, decision_sequence: int, signals: Iterable[tuple[int, float]], *, learned: bool, served_module: str
-    ) -> int:
-        """Append signal values of a decision in one commit; return the last sequence number."""
-        time_us, last = now_us(), 0
-        with self.transaction():
-            for signal, value in signals:
-                cursor = self._connection.execute(
-                    "INSERT INTO signal_value (decision_sequence, signal, value, time_us, learned, served_module)"
-                    " VALUES (?, ?, ?, ?, ?, ?)",
-                    (decision_sequence, signal, value, time_us, learned, served_module or None),
-                )
-                last = cursor.lastrowid or 0
-                self.signal_value_count += 1
-        return last
+    def append_signals(self, decision_sequence: int, signals: Iterable[NewSignal], *, parked_as: str = "") -> list[int]:
+        """Append signal values of a decision in one commit; return their sequence numbers.
+
+        Args:
+            decision_sequence: Whose they are.
+            signals: What is new.
+            parked_as: The request under which they waited; they stop waiting in the same commit.
+        """
+        time_us = now_us()
+        with self._transaction():
+            sequences = [
+                self._connection.execute(_INSERT_SIGNAL, (decision_sequence, *signal, time_us)).lastrowid or 0
+                for signal in signals
+            ]
+            if parked_as:
+                self._connection.execute("DELETE FROM parked_signal WHERE request_id = ?", (parked_as,))
+        self.signal_value_count += len(sequences)
+        self._parked.discard(parked_as)
+        return sequences
 
     def signals(self, after: int = 0) -> Iterator[SignalRow]:
         """Yield the signal values in the order in which they are learned, those after a sequence number."""
@@ -239,7 +256,7 @@ class ExperienceLog:
     def last_signal_sequence(self) -> int:
         """Return the sequence number of the last signal value; 0 if there is none."""
         with self._lock:
-            return self._one("SELECT COALESCE(MAX(sequence), 0) FROM signal_value")
+            return int(self._one("SELECT COALESCE(MAX(sequence), 0) FROM signal_value"))
 
     def decision_by_sequence(self, sequence: int) -> LoggedDecision:
         """Return the decision with this sequence number; it exists for every signal value."""
@@ -256,19 +273,23 @@ class ExperienceLog:
 
     def answered_parked(self) -> list[str]:
         """Return the parked requests whose decision is on record: a kill came between the decision and the join."""
-        query = "SELECT DISTINCT request_id FROM parked_signal JOIN decision USING (request_id) ORDER BY decision.sequence"
+        query = (
+            "SELECT DISTINCT request_id FROM parked_signal JOIN decision USING (request_id) ORDER BY decision.sequence"
+        )
         with self._lock:
             return [row[0] for row in self._connection.execute(query).fetchall()]
 
     def parked_signals(self, request_id: str) -> dict[int, tuple[float, str]]:
         """Return the waiting (value, served module) of each signal of a request."""
-        query = "SELECT signal, value, COALESCE(served_module, '') FROM parked_signal WHERE request_id = ? ORDER BY signal"
+        query = (
+            "SELECT signal, value, COALESCE(served_module, '') FROM parked_signal WHERE request_id = ? ORDER BY signal"
+        )
         with self._lock:
             return {row[0]: (row[1], row[2]) for row in self._connection.execute(query, (request_id,)).fetchall()}
 
     def park_signals(self, request_id: str, signals: Iterable[tuple[int, float]], served_module: str) -> None:
         """Keep signal values until the request's decision comes; durable on return."""
-        with self.transaction():
+        with self._transaction():
             for signal, value in signals:
                 self._connection.execute(
                     "INSERT INTO parked_signal VALUES (?, ?, ?, ?, ?)",
@@ -276,20 +297,11 @@ class ExperienceLog:
                 )
         self._parked.add(request_id)
 
-    def drop_parked(self, request_id: str) -> None:
-        """Forget what was parked for a request; to be called in the transaction that joins it."""
-        with self._lock:
-            self._connection.execute("DELETE FROM parked_signal WHERE request_id = ?", (request_id,))
-
-    def unparked(self, request_id: str) -> None:
-        """Note, after that transaction's commit, that nothing waits for this request any more."""
-        self._parked.discard(request_id)
-
     # -- modules and modes -----------------------------------------------------------------------------------------
 
     def put_modules(self, modules: Iterable[Module]) -> None:
         """Add modules or replace those of the same name; all or none."""
-        with self.transaction():
+        with self._transaction():
             for module in modules:
                 self._connection.execute(
                     "INSERT INTO module (name, module) VALUES (?, ?)"
@@ -320,10 +332,10 @@ class ExperienceLog:
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def _one(self, query: str, *parameters: object) -> int:
-        return self._connection.execute(query, parameters).fetchone()[0]  # type: ignore[no-any-return]
+    def _one(self, query: str, *parameters: str) -> Any:  # noqa: ANN401  whatever the column holds
+        return self._connection.execute(query, parameters).fetchone()[0]
 
-    def _pages(self, query: str, after: int) -> Iterator[tuple[int, ...]]:
+    def _pages(self, query: str, after: int) -> Iterator[tuple[Any, ...]]:
         # Page by page, so that a long read never holds the writer's lock.
         while True:
             with self._lock:
@@ -332,6 +344,13 @@ class ExperienceLog:
                 return
             yield from rows
             after = rows[-1][0]
+
+
+def _decision(row: tuple[Any, ...]) -> LoggedDecision:
+    sequence, decision_id, time_us, module, propensity, source, model_version, record = row
+    return LoggedDecision(
+        sequence, decision_id, time_us, module, propensity, source, model_version, decode_record(record)
+    )
 
 
 def now_us() -> int:

@@ -10,9 +10,9 @@ INTERVAL_S: Final = 0.5
 FOLD_WAL_BYTES: Final = 4 * 2**20
 """WAL size from which it is folded into the database."""
 RESTART_WAL_BYTES: Final = 256 * 2**20
-"""WAL size from which writers must let a fold finish, so that the file cannot grow for ever under a load without any gap.
-Any gap of a few milliseconds lets it start over by itself. A decision that meets the lock waits `BUSY_TIMEOUT_S`, then is
-answered by the baseline, unlogged; that is why the size is 25,000 decisions and not less."""
+"""WAL size from which writers must let a fold finish, so that the file cannot grow for ever under a load without gaps.
+Any gap of a few milliseconds lets it start over by itself. A decision that meets the lock waits `BUSY_TIMEOUT_S`, then
+is answered by the baseline, unlogged; that is why the size is 50,000 decisions and not less."""
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Checkpointed(Protocol):
 
 
 class Upkeep:
-    """Folds the WAL and writes checkpoints until stopped. A failure is logged and tried again; nothing depends on it."""
+    """Folds the WAL and writes checkpoints until stopped. A failure is logged and tried again."""
 
     def __init__(self, database: Path, learner: Checkpointed) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""From proto to domain and back. Every range and size that the proto comments state is enforced here and nowhere else."""
+"""From proto to domain and back. Every range and size that the proto comments state is enforced here, and only here."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, NoReturn
@@ -109,7 +109,7 @@ def mode_from(proto: control_service_pb2.SetModeRequest) -> tuple[Mode, float | 
     Raises:
         InvalidInputError: As above.
     """
-    if proto.mode not in set(Mode):
+    if proto.mode not in {int(mode) for mode in Mode}:
         _refuse("UNKNOWN_ENUM_VALUE", "mode", f"must be one of {', '.join(mode.name for mode in Mode)}", proto.mode)
     mode = Mode(proto.mode)
     share = proto.rollout_share if proto.HasField("rollout_share") else None
@@ -261,7 +261,9 @@ def _features_from(proto: policy_pb2.Features, field: str, at_most: int) -> Feat
     if len(features) < total:
         _refuse_duplicate((name for kind in (numbers, labels, flags, vectors) for name in kind), field)
     # Most maps are sound: one look at all names together, name by name only if it found something.
-    if features and (max(map(len, features)) > _SURELY_A_NAME or "" in features or RESERVED_PREFIX in " ".join(features)):
+    if features and (
+        max(map(len, features)) > _SURELY_A_NAME or "" in features or RESERVED_PREFIX in " ".join(features)
+    ):
         for name in features:
             _check_feature_name(name, field)
     return features
@@ -341,5 +343,3 @@ def _refuse(reason: str, field: str, rule: str, value: object = None, *, what: s
         message = f"{what or field} == {value}, {rule}"
         metadata["value"] = str(value)
     raise InvalidInputError(message, reason=reason, metadata=metadata)
-
-

@@ -1,4 +1,4 @@
-"""The RPCs: convert, call, convert. No arithmetic, and no gRPC beyond the messages, so that the back end is a setting."""
+"""The RPCs: convert, call, convert. No arithmetic, and nothing of gRPC but messages: the back end is a setting."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -118,7 +118,7 @@ def control_methods(engine: Engine) -> Sequence[Method]:
         convert.explanation_to(decision.record, response.explanation)
         response.decision_time.FromMicroseconds(logged.time_us)
         for signal, value in signals.items():
-            response.signals.add(signal=signal, value=value)  # type: ignore[arg-type]
+            response.signals.add(signal=signal, value=value)
         return response
 
     service = "pilotfish.v1.ControlService"

@@ -2,6 +2,7 @@
 
 import random
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from pilotfish.rewards import RewardFunction
 MODULES = tuple(Module(name, {"size": float(i)}) for i, name in enumerate("abcde"))
 
 
-def ask(task_type: str = "ocr", *, unit_id: str = "", request_id: str = "", **fields: Any) -> Request:
+def ask(task_type: str = "ocr", *, unit_id: str = "", request_id: str = "", **fields: Any) -> Request:  # noqa: ANN401
     return Request(Task(task_type), MODULES, unit_id=unit_id, request_id=request_id, **fields)
 
 
@@ -84,7 +85,7 @@ def test_signals_in_any_order_give_the_same_state(tmp_path: Path) -> None:
         engine = Engine(tmp_path / str(order + 1))
         with sqlite3.connect(first.log.path) as source, sqlite3.connect(engine.log.path) as target:
             rows = source.execute("SELECT * FROM decision").fetchall()
-            target.executemany(f"INSERT INTO decision VALUES ({', '.join('?' * 11)})", rows)
+            target.executemany("INSERT INTO decision VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         random.Random(order).shuffle(entries)
         for decision_id, entry in entries:
             engine.record_outcome(Outcome(entry, decision_id=decision_id))
@@ -138,7 +139,9 @@ def test_signals_may_come_in_several_calls(engine: Engine) -> None:
 
 
 def test_outcome_of_an_unknown_decision_is_refused_and_leaves_nothing(engine: Engine) -> None:
-    with pytest.raises(NotFoundError, match=r"^decision_id == 0{32}, must be the id of a decision in this sidecar's log$"):
+    with pytest.raises(
+        NotFoundError, match=r"^decision_id == 0{32}, must be the id of a decision in this sidecar's log$"
+    ):
         engine.record_outcome(Outcome({Signal.QUALITY: 0.5}, decision_id="0" * 32))
     assert engine.log.signal_value_count == 0
 
@@ -158,7 +161,7 @@ def test_outcome_before_its_decision_waits_and_is_learned(engine: Engine) -> Non
 
 def test_outcome_that_a_kill_left_waiting_is_joined_at_the_next_start(engine: Engine) -> None:
     engine.record_outcome(Outcome({Signal.QUALITY: 0.5}, request_id="r1"))
-    engine._learner.join_parked = lambda _: None  # type: ignore[method-assign]  # noqa: SLF001  killed before the join
+    engine._learner.join_parked = lambda _: None  # type: ignore[assignment, method-assign]  # noqa: SLF001  killed before the join
     decision = engine.decide(ask(request_id="r1"))
     assert engine.model.learned_count == 0
     restarted = reopened(engine)
@@ -226,7 +229,9 @@ def test_one_record_replays_to_the_same_action_and_the_same_bits(engine: Engine)
 
 
 def test_no_legal_candidate_is_refused_with_each_reason(engine: Engine) -> None:
-    with pytest.raises(StateError, match=r"^no candidate is legal for task type 'ocr': a \(DENIED\), b \(NOT_ALLOWED\)"):
+    with pytest.raises(
+        StateError, match=r"^no candidate is legal for task type 'ocr': a \(DENIED\), b \(NOT_ALLOWED\)"
+    ):
         engine.decide(ask(allowed_modules=("a",), denied_modules=("a",)))
     assert engine.log.decision_count == 0
 
@@ -250,7 +255,9 @@ def test_unknown_baseline_is_refused(engine: Engine) -> None:
 def test_batch_is_one_commit_and_keeps_errors_to_themselves(engine: Engine) -> None:
     bad = InvalidInputError("bad")
     answers = engine.decide_batch([ask(), bad, ask(baseline_module="zz"), ask(request_id="r"), ask(request_id="r")])
-    assert [type(answer).__name__ for answer in answers] == ["Decision", "InvalidInputError", "InvalidInputError"] + ["Decision"] * 2
+    assert [type(answer).__name__ for answer in answers] == ["Decision", "InvalidInputError", "InvalidInputError"] + [
+        "Decision"
+    ] * 2
     assert answers[3] == answers[4]
     assert engine.log.decision_count == 2
 
@@ -269,8 +276,8 @@ class Panic(BaseException):
     """What a panic in Rust looks like to Python: not an Exception."""
 
 
-def raising(error: BaseException) -> Callable[..., Any]:
-    def fail(*_: object) -> Any:
+def raising(error: BaseException) -> Callable[..., object]:
+    def fail(*_: object) -> object:
         raise error
 
     return fail
@@ -286,7 +293,7 @@ def raising(error: BaseException) -> Callable[..., Any]:
     ],
 )
 def test_broken_policy_gives_the_baseline_with_certainty(
-    engine: Engine, answer: Callable[..., Any], reason: Reason
+    engine: Engine, answer: Callable[..., object], reason: Reason
 ) -> None:
     engine._decider._model = SimpleNamespace(decide=answer, learned_count=0)  # type: ignore[assignment]  # noqa: SLF001
     decision = engine.decide(ask(baseline_module="d"))
@@ -299,7 +306,7 @@ def test_broken_policy_gives_the_baseline_with_certainty(
 def test_policy_that_answers_outside_the_legal_set_is_refused(engine: Engine) -> None:
     honest = engine.model.decide
 
-    def illegal(*arguments: Any) -> Any:
+    def illegal(*arguments: Any) -> SimpleNamespace:  # noqa: ANN401  whatever the core takes
         choice = honest(*arguments)
         return SimpleNamespace(index=17, pmf=choice.pmf, scores=choice.scores, uncertainties=choice.uncertainties)
 
@@ -326,9 +333,9 @@ def test_full_disk_gives_an_unlogged_baseline_and_refuses_outcomes(engine: Engin
     assert (unlogged.module, unlogged.propensity, unlogged.source) == ("d", 1.0, Source.FALLBACK)
     assert Reason.LOG_UNAVAILABLE in unlogged.reasons
     state = engine.state_sha256()
+    outcomes = (Outcome({Signal.QUALITY: 0.5}, request_id=f"{i}" * 30) for i in range(2000))
     with pytest.raises(sqlite3.Error):
-        for i in range(2000):
-            engine.record_outcome(Outcome({Signal.QUALITY: 0.5}, request_id=f"{i}" * 30))
+        deque(map(engine.record_outcome, outcomes), maxlen=0)
     assert engine.state_sha256() == state
     engine.log._connection.execute("PRAGMA max_page_count = 1000000")  # noqa: SLF001
     assert engine.record_outcome(Outcome({Signal.QUALITY: 0.5}, decision_id=decision_id)).recorded_count == 1

@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -18,7 +19,7 @@ def test_observed_share_is_within_the_binomial_limits(share: float) -> None:
 def test_no_unit_leaves_when_the_share_grows() -> None:
     stages = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0)
     inside = [{unit for unit in UNITS if unit_fraction(unit, b"salt") < share} for share in stages]
-    assert all(small <= large for small, large in zip(inside, inside[1:], strict=False))
+    assert all(small <= large for small, large in pairwise(inside))
     assert (len(inside[0]), len(inside[-1])) == (0, len(UNITS))
 
 

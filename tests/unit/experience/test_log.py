@@ -8,7 +8,7 @@ import pytest
 from pilotfish.codes import Mode, Source
 from pilotfish.exceptions import StateError
 from pilotfish.experience.directory_lock import DirectoryLock
-from pilotfish.experience.log import DATABASE_NAME, ExperienceLog
+from pilotfish.experience.log import DATABASE_NAME, ExperienceLog, NewSignal
 from pilotfish.experience.record import RECORD_FORMAT, DecisionRecord
 from pilotfish.request import Module, Request, Task
 
@@ -22,7 +22,8 @@ def record(request_id: str = "") -> DecisionRecord:
         unit_id="u",
         request_id=request_id,
     )
-    return DecisionRecord(RECORD_FORMAT, request, Mode.ON, 1.0, True, (0, 1), (), 0, (), (1.0,) * 7, 5, PMF, PMF, PMF)
+    exposure = (Mode.ON, 1.0, True)
+    return DecisionRecord(RECORD_FORMAT, request, *exposure, (0, 1), (), 0, (), (1.0,) * 7, 5, PMF, PMF, PMF)
 
 
 @pytest.fixture
@@ -30,6 +31,10 @@ def log(tmp_path: Path) -> Iterator[ExperienceLog]:
     opened = ExperienceLog(tmp_path)
     yield opened
     opened.close()
+
+
+def seen(signal: int, value: float) -> NewSignal:
+    return NewSignal(signal, value, learned=True, served_module=None)
 
 
 def append(log: ExperienceLog, request_id: str = "") -> bytes:
@@ -69,31 +74,20 @@ def test_the_log_itself_refuses_an_impossible_propensity(log: ExperienceLog, pro
     assert log.decision_count == 0
 
 
-def test_failed_transaction_leaves_nothing_behind(log: ExperienceLog) -> None:
-    decision_id = append(log)
-    sequence = int.from_bytes(decision_id[:6], "big")
-    with pytest.raises(RuntimeError, match="midway"), log.transaction():
-        log.append_signals(sequence, [(1, 1.0)], learned=True, served_module="")
-        raise RuntimeError("midway")
-    assert log.signals_of(sequence) == {}
-    assert log.signal_value_count == 0
-
-
 def test_signal_is_recorded_once_per_decision(log: ExperienceLog) -> None:
     sequence = int.from_bytes(append(log)[:6], "big")
-    log.append_signals(sequence, [(1, 1.0)], learned=True, served_module="")
+    log.append_signals(sequence, [seen(1, 1.0)])
     with pytest.raises(sqlite3.IntegrityError):
-        log.append_signals(sequence, [(2, 5.0), (1, 0.0)], learned=True, served_module="")
+        log.append_signals(sequence, [seen(2, 5.0), seen(1, 0.0)])
     assert log.signals_of(sequence) == {1: 1.0}
 
 
 def test_signals_come_back_in_order_across_pages(log: ExperienceLog) -> None:
+    ids = [log.new_decision_id() for _ in range(2500)]
     number = log.register_model("v1", b"{}")
-    with log.transaction():
-        for i in range(2500):
-            decision_id = log.new_decision_id()
-            log.append_decisions([(decision_id, "a", 1.0, Source.BASELINE, number, record())])
-            log.append_signals(int.from_bytes(decision_id[:6], "big"), [(1, i / 2500)], learned=True, served_module="")
+    log.append_decisions([(decision_id, "a", 1.0, Source.BASELINE, number, record()) for decision_id in ids])
+    for i, decision_id in enumerate(ids):
+        log.append_signals(int.from_bytes(decision_id[:6], "big"), [seen(1, i / 2500)])
     values = [row.value for row in log.signals()]
     assert values == [i / 2500 for i in range(2500)]
     assert [row.value for row in log.signals(after=2490)] == values[2490:]

@@ -260,7 +260,7 @@ def test_value_past_its_limit_is_refused_with_field_value_and_rule(change: Chang
 
 def outcome(signal: int = policy_pb2.SIGNAL_QUALITY, value: float = 0.5) -> outcome_service_pb2.RecordOutcomeRequest:
     proto = outcome_service_pb2.RecordOutcomeRequest(decision_id="0" * 32)
-    proto.signals.add(signal=signal, value=value)  # type: ignore[arg-type]
+    proto.signals.add(signal=signal, value=value)
     return proto
 
 
@@ -337,7 +337,9 @@ def test_each_feature_keeps_its_type() -> None:
 
 
 def test_each_limit_in_the_code_stands_in_the_proto() -> None:
-    text = "".join(path.read_text() for path in (Path(__file__).parents[3] / "proto/pilotfish/v1").glob("*.proto")).replace(",", "")
+    text = "".join(
+        path.read_text() for path in (Path(__file__).parents[3] / "proto/pilotfish/v1").glob("*.proto")
+    ).replace(",", "")
     for limit in (
         convert.NAME_BYTES,
         convert.ID_BYTES,
