@@ -1,6 +1,7 @@
 """The client for asyncio."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from time import monotonic
 from types import TracebackType
@@ -13,7 +14,10 @@ from pilotfish.client.calls import Calls, remaining_s
 from pilotfish.client.channel import Wire, open_asyncio
 from pilotfish.client.decision import Decision
 from pilotfish.client.exchange import DecisionResult, Exchange, ReceiptResult
+from pilotfish.client.fork import ASYNCIO_CHANNELS
 from pilotfish.client.receipt import Receipt
+
+logger = logging.getLogger(__name__)
 
 _Decision: TypeAlias = Coroutine[Any, Any, Decision]
 _Decisions: TypeAlias = Coroutine[Any, Any, list[DecisionResult]]
@@ -24,7 +28,7 @@ _Receipts: TypeAlias = Coroutine[Any, Any, list[ReceiptResult]]
 class AsyncClient(Calls[_Decision, _Decisions, _Receipt, _Receipts]):
     """A client whose calls are awaited. It may be made outside a loop and used in several in turn. See `Calls`.
 
-    Fork before the first call: asyncio channels do not work in a child of a process that has used one. The client then
+    Fork before the first call: in a child of a process that has used asyncio channels there are none, and the client
     answers with the local default.
     """
 
@@ -53,11 +57,16 @@ class AsyncClient(Calls[_Decision, _Decisions, _Receipt, _Receipts]):
         settled = self._settled(exchange, request)
         if settled is not None:
             return settled
+        if ASYNCIO_CHANNELS.lost:
+            if not ASYNCIO_CHANNELS.loss_announced:
+                ASYNCIO_CHANNELS.loss_announced = True
+                logger.warning("asyncio channels do not work in a child forked after the first call; answering locally")
+            return self._timed_out(exchange, request, asked_at)
         loop = asyncio.get_running_loop()
         wire = self._wire_of(loop)
         call = exchange.method(wire)(request, timeout=remaining_s(deadline_ms, asked_at))
-        # gRPC's own deadline comes first, but it needs gRPC's poller thread, and a child that was forked after its
-        # parent had used asyncio channels has none: without this it would wait for ever.
+        # gRPC's own deadline comes first, but it needs a thread of gRPC's own, which is not there in a child of a
+        # process that has used asyncio channels for anything else.
         backstop = loop.call_later(deadline_ms / 1e3, call.cancel)
         try:
             reply = await call
@@ -75,6 +84,7 @@ class AsyncClient(Calls[_Decision, _Decisions, _Receipt, _Receipts]):
     def _wire_of(self, loop: asyncio.AbstractEventLoop) -> Wire:
         """Return this loop's channel. A channel works in one loop only, and a program may run several in turn."""
         if self._wire is None or self._loop is not loop:
+            ASYNCIO_CHANNELS.in_use = True
             self._wire = open_asyncio(self.target)
             self._loop = loop
         return self._wire

@@ -251,7 +251,7 @@ class Calls(ABC, Generic[DecisionT, DecisionsT, ReceiptT, ReceiptsT]):
         return self._unanswered(exchange, request, reason.lower() or SIDECAR_UNAVAILABLE, error)
 
     def _timed_out(self, exchange: Exchange[Any, Any, Any], request: Message, asked_at: float) -> Any:  # noqa: ANN401 - the exchange's result
-        """Return the result of a call that not even gRPC has ended in time."""
+        """Return the result of a call that gRPC could not carry out or did not end in time."""
         self._circuit_of(exchange).failed(asked_at)
         return self._unanswered(exchange, request, SIDECAR_UNAVAILABLE)
 

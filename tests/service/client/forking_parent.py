@@ -29,7 +29,7 @@ def main(socket: str, kind: str, moment: str, n_workers: int, deadline_ms: float
             sys.exit(0)
         children.append(child)
     for child in children:
-        os.waitpid(child, 0)
+        assert os.waitpid(child, 0)[1] == 0, "a worker has crashed"
     os.write(1, f"parent {ask(client or make(socket), deadline_ms)}\n".encode())
 
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from pilotfish.client import AsyncClient, Client
+from pilotfish.client.channel import Wire
 from pilotfish.exceptions import StateError
 from tests.service.client.conftest import OpenTwin
 from tests.service.client.fake_sidecar import FakeSidecar
@@ -66,6 +67,32 @@ async def test_a_cancelled_call_is_cancelled_and_opens_no_circuit(socket: str, s
             with pytest.raises(asyncio.CancelledError):
                 await task
         assert (await client.select_module("t", candidates=["a"])).source == "policy"
+
+
+@pytest.fixture
+def endless_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A channel whose calls end only when they are cancelled, as in a forked child."""
+
+    def endless(*_: object, **__: object) -> asyncio.Future[None]:
+        return asyncio.get_running_loop().create_future()
+
+    wire = Wire(None, endless, endless, endless, endless)
+    monkeypatch.setattr("pilotfish.client.aio.open_asyncio", lambda _: wire)
+
+
+@pytest.mark.usefixtures("endless_channel")
+async def test_a_call_that_grpc_never_ends_is_ended_at_its_deadline(socket: str) -> None:
+    client = AsyncClient(socket)
+    decisions = [await client.select_module("t", candidates=["a"]) for _ in range(6)]
+    assert [decision.reasons for decision in decisions] == [("sidecar_unavailable",)] * 5 + [("circuit_open",)]
+
+
+@pytest.mark.usefixtures("endless_channel")
+async def test_a_callers_own_time_limit_is_not_taken_for_the_deadline(socket: str) -> None:
+    client = AsyncClient(socket, deadline_ms=PATIENT_MS)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await client.select_module("t", candidates=["a"])
 
 
 async def test_many_calls_at_once_share_one_channel(socket: str, sidecar: FakeSidecar) -> None:
