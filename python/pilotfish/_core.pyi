@@ -1,7 +1,7 @@
 """The core: encode features, learn, score, explore. Written in Rust (`rust_core/`).
 
-Vectors come in as C-contiguous buffers of float64 in native byte order (`array("d")`, NumPy, or the `bytes` of one) and go
-out as `bytes`; read them with `memoryview(...).cast("d")`. Nothing may write to a buffer during a call.
+Vectors come in as C-contiguous buffers of float64 in native byte order (`array("d")`, NumPy, or the `bytes` of one)
+and go out as `bytes`; read them with `memoryview(...).cast("d")`. Nothing may write to a buffer during a call.
 
 A refusal is an `InvalidInputError` or a `StateError` whose message names what was received and the rule it breaks; an
 argument of another type than stated may also be a `TypeError`. A refused call has changed nothing.
@@ -52,8 +52,8 @@ class Model:
         """Make a model that has learned nothing.
 
         Args:
-            spec: JSON with the keys `encoder`, `learner`, `explorer`, and at will `rewards` (an object that the core does
-                not read; it is part of the version). See `rust_core/README.md` for the keys inside.
+            spec: JSON with the keys `encoder`, `learner`, `explorer`, and at will `rewards` (an object that the core
+                does not read; it is part of the version). See `rust_core/README.md` for the keys inside.
 
         Raises:
             InvalidInputError: A key is absent, unknown or breaks its rule.
@@ -160,9 +160,7 @@ class Model:
             InvalidInputError: An argument breaks its rule.
         """
 
-    def learn_encoded(
-        self, context: Buffer, shared: Buffer | None, module: str, signal: int, utility: float
-    ) -> None:
+    def learn_encoded(self, context: Buffer, shared: Buffer | None, module: str, signal: int, utility: float) -> None:
         """Take in what happened, by vectors encoded beforehand.
 
         Args:

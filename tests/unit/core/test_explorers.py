@@ -1,0 +1,135 @@
+"""Explorers against their formulas, and Thompson's probabilities against SciPy's quadrature."""
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy.integrate import quad  # type: ignore[import-untyped]
+from scipy.stats import norm  # type: ignore[import-untyped]
+
+from pilotfish._core import explore, explorer_default, explorer_names, sample
+from pilotfish.exceptions import InvalidInputError
+from tests.unit.core.models import Vector, doubles, numbers
+
+Explore = Callable[[Vector, Vector], Vector]
+
+
+def explorer(kind: str, floor: float = 0.0, **settings: float) -> Explore:
+    setting = json.dumps({"kind": kind, "floor": floor, **settings}).encode()
+    return lambda scores, uncertainties: numbers(explore(setting, doubles(scores), doubles(uncertainties)))
+
+
+def thompson_by_scipy(scores: Vector, deviations: Vector) -> Vector:
+    """∫ φ_a(t) Π_{b≠a} Φ_b(t) dt by adaptive quadrature, told where the narrow parts are."""
+    points = np.unique(np.concatenate([scores + width * deviations for width in (-4, -2, -1, 0, 1, 2, 4)]))
+    low, high = (scores - 9 * deviations).max(), (scores + 9 * deviations).max()
+    inside = [float(point) for point in points if low < point < high]
+
+    def probability(action: int) -> float:
+        others = np.arange(len(scores)) != action
+
+        def integrand(t: float) -> float:
+            rest = norm.cdf((t - scores[others]) / deviations[others]).prod()
+            return float(norm.pdf(t, scores[action], deviations[action]) * rest)
+
+        value, _ = quad(integrand, low, high, points=inside, limit=50 + 10 * len(inside), epsabs=1e-8)
+        return float(value)
+
+    return np.array([probability(action) for action in range(len(scores))])
+
+
+CASES: dict[str, Callable[[np.random.Generator], tuple[Vector, Vector]]] = {
+    "equal widths": lambda random: (random.normal(0, 0.3, 5), np.full(5, 0.25)),
+    "different widths": lambda random: (random.normal(0, 0.3, 6), random.uniform(0.02, 0.8, 6)),
+    "widths a thousand times apart": lambda random: (random.normal(0, 0.2, 4), np.exp(random.uniform(-7, 0, 4))),
+    "means far apart": lambda random: (random.normal(0, 3.0, 5), random.uniform(0.1, 0.5, 5)),
+    "ten actions": lambda random: (random.uniform(0, 1, 10), random.uniform(0.05, 0.2, 10)),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("seed", range(3))
+def test_thompson_is_within_1e_4_of_the_integral(case: str, seed: int) -> None:
+    scores, deviations = CASES[case](np.random.default_rng(seed))
+    pmf = explorer("thompson", scale=0.5)(scores, 2 * deviations)
+    np.testing.assert_allclose(pmf, thompson_by_scipy(scores, deviations), atol=1e-4)
+
+
+@pytest.mark.parametrize("n_actions", [50, 300])
+def test_thompson_with_many_actions_agrees_with_sampling(n_actions: int) -> None:
+    random = np.random.default_rng(n_actions)
+    scores, deviations = random.uniform(0, 1, n_actions), random.uniform(0.05, 0.4, n_actions)
+    pmf = explorer("thompson", scale=1.0)(scores, deviations)
+    n_draws = 100_000
+    winners = (scores + deviations * random.standard_normal((n_draws, n_actions), dtype=np.float32)).argmax(axis=1)
+    frequencies = np.bincount(winners, minlength=n_actions) / n_draws
+    # Six standard deviations of a frequency, plus the accuracy that is claimed.
+    assert (np.abs(frequencies - pmf) < 6 * np.sqrt(pmf / n_draws) + 1e-4).all()
+
+
+def test_thompson_without_uncertainty_is_greedy_and_ties_share() -> None:
+    pmf = explorer("thompson", scale=1.0)(np.array([0.2, 0.7, 0.7]), np.zeros(3))
+    assert pmf.tolist() == [0.0, 0.5, 0.5]
+
+
+def test_inverse_gap_follows_its_formula() -> None:
+    scores, gamma = np.array([0.1, 0.9, 0.4, 0.85]), 7.0
+    expected = 1 / (4 + gamma * (0.9 - scores))
+    expected[1] = 0.0
+    expected[1] = 1 - expected.sum()
+    np.testing.assert_allclose(explorer("inverse_gap", gamma=gamma)(scores, np.ones(4)), expected, atol=1e-15)
+
+
+def test_epsilon_greedy_follows_its_formula() -> None:
+    pmf = explorer("epsilon_greedy", epsilon=0.2)(np.array([0.1, 0.9, 0.9, 0.3]), np.ones(4))
+    np.testing.assert_allclose(pmf, [0.05, 0.45, 0.45, 0.05], atol=1e-15)
+
+
+@pytest.mark.parametrize("name", explorer_names())
+@pytest.mark.parametrize("n_actions", [1, 2, 10, 1000])
+def test_every_explorer_keeps_its_floor_and_sums_to_one(name: str, n_actions: int) -> None:
+    random = np.random.default_rng(n_actions)
+    setting = json.loads(explorer_default(name)) | {"floor": 0.1}
+    scores, uncertainties = random.normal(size=n_actions), random.uniform(0, 1, n_actions)
+    pmf = numbers(explore(json.dumps(setting).encode(), doubles(scores), doubles(uncertainties)))
+    assert pmf.sum() == pytest.approx(1.0, abs=1e-12)
+    assert (pmf >= 0.1 / n_actions).all()
+
+
+@pytest.mark.parametrize("name", explorer_names())
+def test_one_action_is_certain(name: str) -> None:
+    assert numbers(explore(explorer_default(name), doubles([3.0]), doubles([0.1]))).tolist() == [1.0]
+
+
+def test_sampling_follows_the_pmf_and_never_draws_zero() -> None:
+    pmf = np.array([0.0, 0.25, 0.6, 0.0, 0.15])
+    actions = [sample(doubles(pmf), int(i).to_bytes(16, "big")) for i in range(20_000)]
+    frequencies = np.bincount(actions, minlength=5) / 20_000
+    assert frequencies[0] == frequencies[3] == 0.0
+    assert (np.abs(frequencies - pmf) < 5 * np.sqrt(pmf * (1 - pmf) / 20_000) + 1e-15).all()
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"kind": "thompson", "scale": -1, "floor": 0}, "scale == -1, must be >= 0"),
+        ({"kind": "thompson", "floor": 0}, "scale == absent, must be >= 0"),
+        ({"kind": "uniform", "floor": 1.5}, "floor == 1.5, must be in [0, 1]"),
+        ({"kind": "uniform", "floor": 0, "x": 1}, "x == 1, must be absent: the keys are kind, floor"),
+    ],
+)
+def test_settings_that_break_a_rule_are_refused(setting: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        explore(json.dumps(setting).encode(), doubles([1.0]), doubles([1.0]))
+    assert str(refused.value) == message
+
+
+def test_scores_and_uncertainties_that_break_a_rule_are_refused() -> None:
+    setting = explorer_default("uniform")
+    with pytest.raises(InvalidInputError, match=r"^scores == NaN, must be finite$"):
+        explore(setting, doubles([1.0, float("nan")]), doubles([1.0, 1.0]))
+    with pytest.raises(InvalidInputError, match=r"^uncertainties == -1, must be finite and >= 0$"):
+        explore(setting, doubles([1.0]), doubles([-1.0]))
+    with pytest.raises(InvalidInputError, match=r"^name == magic, must be one of uniform, "):
+        explorer_default("magic")
