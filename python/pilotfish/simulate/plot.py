@@ -16,7 +16,7 @@ def write_learning_curve(path: Path, figures: Figures, qualities: Sequence[float
         figures: The yardsticks.
         qualities: Quality of each request's chosen module, in the order in which the requests were sent.
     """
-    figure = Figure(figsize=(7.0, 4.0), layout="constrained")
+    figure = Figure(figsize=(7.0, 4.4), layout="constrained")
     axes = figure.add_subplot()
     window = max(len(qualities) // 12, 1)
     recent = [sum(qualities[end - window : end]) / window for end in range(window, len(qualities) + 1)]
@@ -36,5 +36,5 @@ def write_learning_curve(path: Path, figures: Figures, qualities: Sequence[float
     axes.set_xlabel("requests")
     axes.set_ylabel("mean quality")
     axes.set_title(f"Nine language models, one pass, seed {figures.seed}", fontsize="medium")
-    axes.legend(loc="lower right", fontsize="x-small", ncols=2, frameon=False)
+    figure.legend(loc="outside lower center", fontsize="small", ncols=3, frameon=False)
     figure.savefig(path, dpi=130)
