@@ -38,6 +38,32 @@ fn a_hundred_thousand_updates_equal_the_rebuild_from_the_sums() {
 }
 
 #[test]
+fn signals_learned_together_or_one_after_the_other_have_the_same_bits() {
+    let (together, apart) = (Model::new(support::spec().as_bytes()), Model::new(support::spec().as_bytes()));
+    let (together, apart) = (together.unwrap(), apart.unwrap());
+    let mut scratch = Scratch::default();
+    let outcome = |t: usize, signal: usize| {
+        let x: Vec<f64> = (0..together.n_context()).map(|i| ((i * t) % 7) as f64 - 3.0).collect();
+        let z: Vec<f64> = (0..together.n_shared()).map(|i| ((i + t) % 5) as f64 - 2.0).collect();
+        (x, z, support::MODULES[t % 3], ((t + signal) % 4) as f64 / 3.0)
+    };
+    for t in 0..50 {
+        for signal in 0..2 {
+            let (x, z, module, utility) = outcome(t, signal);
+            together.learn_encoded(&x, Some(&z), module, signal, utility, &mut scratch).unwrap();
+        }
+    }
+    for signal in 0..2 {
+        for t in 0..50 {
+            let (x, z, module, utility) = outcome(t, signal);
+            apart.learn_encoded(&x, Some(&z), module, signal, utility, &mut scratch).unwrap();
+        }
+    }
+    assert!(together.state().unwrap() == apart.state().unwrap());
+    assert_eq!(together.arrays(), apart.arrays());
+}
+
+#[test]
 fn the_largest_vectors_leave_a_model_that_can_be_rebuilt() {
     let model = Model::new(support::spec().as_bytes()).unwrap();
     let mut scratch = Scratch::default();

@@ -121,7 +121,10 @@ impl Explorer {
             Rule::Uniform(_) => Uniform::fill(pmf),
             Rule::EpsilonGreedy(rule) => rule.fill(scores, pmf),
             Rule::InverseGap(rule) => rule.fill(scores, pmf),
-            Rule::Thompson(rule) => widest(|| rule.fill(scores, uncertainties, scratch, pmf)),
+            Rule::Thompson(rule) => widest(
+                #[inline(always)]
+                || rule.fill(scores, uncertainties, scratch, pmf),
+            ),
         }
         apply_floor(self.floor, pmf);
         Ok(())
@@ -143,6 +146,18 @@ mod tests {
             assert_eq!(explorer.name(), name);
             assert_eq!(read(&serde_json::to_string(&explorer).unwrap()), Ok(explorer));
         }
+    }
+
+    #[test]
+    fn wide_registers_give_thompson_the_same_bits() {
+        let scores: Vec<f64> = (0..30).map(|i| libm::sin(f64::from(i))).collect();
+        let uncertainties: Vec<f64> = (0..30).map(|i| 0.01 + libm::sin(f64::from(i) * 0.7).abs()).collect();
+        let (mut wide, mut plain) = (Vec::new(), vec![0.0; 30]);
+        let rule = Thompson { scale: 0.5 };
+        let explorer = Explorer { floor: 0.0, rule: Rule::Thompson(rule) };
+        explorer.pmf(&scores, &uncertainties, &mut ThompsonScratch::default(), &mut wide).unwrap();
+        rule.fill(&scores, &uncertainties, &mut ThompsonScratch::default(), &mut plain);
+        assert_eq!(wide, plain);
     }
 
     #[test]

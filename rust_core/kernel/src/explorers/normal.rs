@@ -11,8 +11,8 @@ const LIMIT: f64 = 8.0;
 
 /// φ(z) and Φ(z), elementwise.
 ///
-/// Φ by Abramowitz and Stegun, "Handbook of Mathematical Functions", 1964, formula 26.2.17, |error| < 7.5e-8; the exponential
-/// by reduction to [−ln 2 / 2, ln 2 / 2] and a Taylor polynomial of degree 7, relative error < 6e-9. Only additions,
+/// Φ by Abramowitz and Stegun, "Handbook of Mathematical Functions", 1964, formula 26.2.17, |error| < 7.5e-8 (1e-7 with that of φ); the exponential
+/// by reduction to [−ln 2 / 2, ln 2 / 2] and a Taylor polynomial of degree 6, relative error < 2e-7. Only additions,
 /// multiplications, one division and bit operations, so it vectorises and has the same bits everywhere.
 #[inline(always)]
 pub fn density_and_distribution(z: &Lane) -> (Lane, Lane) {
@@ -23,17 +23,18 @@ pub fn density_and_distribution(z: &Lane) -> (Lane, Lane) {
         let rounded = exponent * std::f64::consts::LOG2_E + ROUNDER;
         let whole = rounded - ROUNDER;
         let r = exponent - whole * std::f64::consts::LN_2;
-        let series = 1.0
-            + r * (1.0
-                + r * (0.5
-                    + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0 + r * (1.0 / 5040.0)))))));
+        // Both polynomials in pairs (Estrin): half as long a chain of dependent steps as Horner's rule.
+        let r2 = r * r;
+        let series = ((1.0 + r) + r2 * (0.5 + r * (1.0 / 6.0)))
+            + (r2 * r2) * ((1.0 / 24.0 + r * (1.0 / 120.0)) + r2 * (1.0 / 720.0));
         // 2^whole: the low bits of `rounded` are the whole number in two's complement.
         let power = f64::from_bits((rounded.to_bits() << 52).wrapping_add(0x3FF0_0000_0000_0000));
         let phi = series * power * INV_SQRT_2_PI;
         let t = 1.0 / (1.0 + 0.231_641_9 * size);
-        let tail = phi
-            * (t * (0.319_381_530
-                + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429)))));
+        let t2 = t * t;
+        let polynomial =
+            (0.319_381_530 + t * -0.356_563_782) + t2 * ((1.781_477_937 + t * -1.821_255_978) + t2 * 1.330_274_429);
+        let tail = phi * (t * polynomial);
         density[lane] = phi;
         distribution[lane] = if z[lane] < 0.0 { tail } else { 1.0 - tail };
     }
@@ -50,8 +51,8 @@ mod tests {
             let z = f64::from(step) / 125.0;
             let (density, distribution) = density_and_distribution(&[z; LANES]);
             let exact = 0.5 * libm::erfc(-z / std::f64::consts::SQRT_2);
-            assert!((distribution[0] - exact).abs() < 7.6e-8, "z = {z}");
-            assert!((density[7] / (libm::exp(-0.5 * z * z) * INV_SQRT_2_PI) - 1.0).abs() < 1e-8, "z = {z}");
+            assert!((distribution[0] - exact).abs() < 1e-7, "z = {z}");
+            assert!((density[7] / (libm::exp(-0.5 * z * z) * INV_SQRT_2_PI) - 1.0).abs() < 2e-7, "z = {z}");
         }
     }
 

@@ -31,6 +31,8 @@ pub fn pack(values: &[f64]) -> Vec<Lane> {
 /// Folds the eight accumulators in the one order that is used everywhere.
 #[inline(always)]
 pub(super) fn fold(sum: Lane) -> f64 {
+    // Through memory: else the compiler carries this sum's pairs back into the loops and fills wide registers by half.
+    let sum = std::hint::black_box(sum);
     ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]))
 }
 
@@ -55,6 +57,13 @@ pub fn add_scaled(target: &mut [Lane], factor: f64, vector: &[Lane]) {
             t[lane] += factor * v[lane];
         }
     }
+}
+
+/// Whether two vectors have the same bits; −0 and 0 differ.
+#[must_use]
+pub fn same_bits(left: &[Lane], right: &[Lane]) -> bool {
+    let (left, right) = (left.as_flattened(), right.as_flattened());
+    left.len() == right.len() && left.iter().zip(right).all(|(a, b)| a.to_bits() == b.to_bits())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A rectangular matrix by rows.
 
-use super::lanes::{LANES, Lane, add_scaled, lanes_for};
+use super::lanes::{LANES, Lane, add_scaled, lanes_for, same_bits};
 
 /// A `[rows, columns]` matrix; each row is padded to whole lanes.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,15 +55,26 @@ impl Rectangular {
     pub fn subtract_transposed(&self, x: &[Lane], nonzero: &[u32], out: &mut [Lane]) {
         let flat = x.as_flattened();
         if let [single] = out {
-            // The narrow case is the common one; its sum stays in registers.
-            let mut sum = *single;
-            for &i in nonzero {
-                let (value, row) = (flat[i as usize], &self.rows[i as usize]);
+            // The narrow case is the common one; its two sums stay in registers, and neither waits for the other.
+            let (mut even, mut odd) = ([0.0; LANES], [0.0; LANES]);
+            let mut pairs = nonzero.chunks_exact(2);
+            for pair in &mut pairs {
+                let (i, j) = (pair[0] as usize, pair[1] as usize);
+                let (first, second) = (&self.rows[i], &self.rows[j]);
                 for lane in 0..LANES {
-                    sum[lane] -= value * row[lane];
+                    even[lane] += flat[i] * first[lane];
+                    odd[lane] += flat[j] * second[lane];
                 }
             }
-            *single = sum;
+            for &i in pairs.remainder() {
+                let (value, row) = (flat[i as usize], &self.rows[i as usize]);
+                for lane in 0..LANES {
+                    even[lane] += value * row[lane];
+                }
+            }
+            for lane in 0..LANES {
+                single[lane] -= even[lane] + odd[lane];
+            }
             return;
         }
         for &i in nonzero {
@@ -72,14 +83,20 @@ impl Rectangular {
         }
     }
 
-    /// `A += a bᵀ`.
+    /// `A += factor · a bᵀ`.
     #[inline(always)]
-    pub fn add_outer(&mut self, a: &[Lane], b: &[Lane]) {
+    pub fn add_outer(&mut self, factor: f64, a: &[Lane], b: &[Lane]) {
         for (row, value) in self.rows.chunks_exact_mut(self.stride).zip(a.as_flattened()) {
             if *value != 0.0 {
-                add_scaled(row, *value, b);
+                add_scaled(row, factor * value, b);
             }
         }
+    }
+
+    /// Whether two matrices have the same bits; −0 and 0 differ.
+    #[must_use]
+    pub fn same_bits(&self, other: &Self) -> bool {
+        self.columns == other.columns && same_bits(&self.rows, &other.rows)
     }
 
     /// `A += B`, element by element; the caller has checked that the sizes agree.
@@ -114,7 +131,7 @@ mod tests {
     #[test]
     fn an_outer_product_is_added() {
         let mut matrix = Rectangular::zeros(2, 2);
-        matrix.add_outer(&pack(&[1.0, 2.0]), &pack(&[3.0, 4.0]));
+        matrix.add_outer(1.0, &pack(&[1.0, 2.0]), &pack(&[3.0, 4.0]));
         assert_eq!(matrix.to_dense(), [3.0, 4.0, 6.0, 8.0]);
     }
 

@@ -4,7 +4,7 @@
 //! rows of a panel are its diagonal block and are kept whole, so both of its triangles hold the same bits. This reads
 //! memory in one stream and does half the work of the full square; a packed triangle would end each row inside a lane.
 
-use super::lanes::{LANES, Lane, fold, lanes_for};
+use super::lanes::{LANES, Lane, fold, lanes_for, same_bits};
 
 /// A symmetric `[n, n]` matrix.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,6 +99,8 @@ impl Symmetric {
     }
 
     /// `xᵀ A x`, where `nonzero` lists the places of x that are not zero, ascending. Cost: nonzero · n / 2.
+    ///
+    /// Two accumulators for the rows below the diagonal block: one alone waits for each addition to finish.
     #[inline(always)]
     #[must_use]
     pub fn quadratic(&self, x: &[Lane], nonzero: &[u32]) -> f64 {
@@ -116,28 +118,31 @@ impl Symmetric {
             if block.is_empty() {
                 continue;
             }
-            let mut diagonal = [0.0; LANES];
-            for &i in block {
-                let (value, row) = (flat[i as usize], &panel[i as usize - first]);
-                for lane in 0..LANES {
-                    diagonal[lane] += value * row[lane];
+            let (mut diagonal, mut even, mut odd) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+            let (own, others) = panel.split_at(panel.len().min(LANES));
+            if block.len() + below.len() == panel.len() {
+                // No zeros: the rows follow one another. The same sums in the same order.
+                let (own_values, other_values) = flat[first..self.n].split_at(own.len());
+                own.iter().zip(own_values).for_each(|(row, value)| accumulate(&mut diagonal, *value, row));
+                let (mut rows, mut values) = (others.chunks_exact(2), other_values.chunks_exact(2));
+                for (pair, value) in (&mut rows).zip(&mut values) {
+                    accumulate(&mut even, value[0], &pair[0]);
+                    accumulate(&mut odd, value[1], &pair[1]);
                 }
-            }
-            // Two accumulators: one alone waits for each addition to finish.
-            let (mut even, mut odd) = ([0.0; LANES], [0.0; LANES]);
-            let mut pairs = below.chunks_exact(2);
-            for pair in &mut pairs {
-                let (i, j) = (pair[0] as usize, pair[1] as usize);
-                let (first_row, second_row) = (&panel[i - first], &panel[j - first]);
-                for lane in 0..LANES {
-                    even[lane] += flat[i] * first_row[lane];
-                    odd[lane] += flat[j] * second_row[lane];
+                let last = rows.remainder().iter().zip(values.remainder());
+                last.for_each(|(row, value)| accumulate(&mut even, *value, row));
+            } else {
+                for &i in block {
+                    accumulate(&mut diagonal, flat[i as usize], &panel[i as usize - first]);
                 }
-            }
-            for &i in pairs.remainder() {
-                let (value, row) = (flat[i as usize], &panel[i as usize - first]);
-                for lane in 0..LANES {
-                    even[lane] += value * row[lane];
+                let mut pairs = below.chunks_exact(2);
+                for pair in &mut pairs {
+                    let (i, j) = (pair[0] as usize, pair[1] as usize);
+                    accumulate(&mut even, flat[i], &panel[i - first]);
+                    accumulate(&mut odd, flat[j], &panel[j - first]);
+                }
+                for &i in pairs.remainder() {
+                    accumulate(&mut even, flat[i as usize], &panel[i as usize - first]);
                 }
             }
             for lane in 0..LANES {
@@ -178,9 +183,9 @@ impl Symmetric {
         }
     }
 
-    /// `A += sign · w wᵀ`.
+    /// `A += factor · w wᵀ`.
     #[inline(always)]
-    pub fn add_outer(&mut self, sign: f64, w: &[Lane]) {
+    pub fn add_outer(&mut self, factor: f64, w: &[Lane]) {
         let n = self.n;
         let flat = w.as_flattened();
         let mut rest = self.rows.as_mut_slice();
@@ -194,10 +199,16 @@ impl Symmetric {
             for (row, value) in panel.iter_mut().zip(&flat[first..]) {
                 for lane in 0..LANES {
                     // The product of two elements is the same either way round, so the block stays symmetric to the bit.
-                    row[lane] += sign * (value * columns[lane]);
+                    row[lane] += factor * (value * columns[lane]);
                 }
             }
         }
+    }
+
+    /// Whether two matrices have the same bits; −0 and 0 differ.
+    #[must_use]
+    pub fn same_bits(&self, other: &Self) -> bool {
+        self.n == other.n && same_bits(&self.rows, &other.rows)
     }
 
     /// `A += B`, element by element; the caller has checked that the sizes agree.
@@ -205,6 +216,14 @@ impl Symmetric {
         for (a, b) in self.rows.as_flattened_mut().iter_mut().zip(other.rows.as_flattened()) {
             *a += b;
         }
+    }
+}
+
+/// `sum += value · row`.
+#[inline(always)]
+fn accumulate(sum: &mut Lane, value: f64, row: &Lane) {
+    for lane in 0..LANES {
+        sum[lane] += value * row[lane];
     }
 }
 

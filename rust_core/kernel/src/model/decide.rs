@@ -1,5 +1,7 @@
 //! The way of a decision: encode, score, probabilities, sample.
 
+use std::sync::Arc;
+
 use super::{Head, Model, Scratch};
 use crate::encoders::{Module, Task};
 use crate::error::{KernelError, Result};
@@ -95,38 +97,51 @@ impl Model {
         scratch.scores.resize(n_modules, 0.0);
         scratch.uncertainties.clear();
         scratch.uncertainties.resize(n_modules, 0.0);
-        let active = || snapshot.heads.iter().zip(weights).filter(|(head, weight)| **weight > 0.0 && head.count > 0);
-        let total: f64 = active().map(|(_, weight)| weight).sum();
-        widest(|| {
-            if total > 0.0 {
-                for (head, weight) in active() {
-                    self.score_head(head, weight / total, scratch);
+        scratch.active.clear();
+        let heads = snapshot.heads.iter().zip(weights).enumerate();
+        let active = heads.filter(|(_, (head, weight))| **weight > 0.0 && head.shared.moments.count > 0);
+        scratch.active.extend(active.map(|(signal, (_, weight))| (signal, *weight)));
+        let total: f64 = scratch.active.iter().map(|(_, weight)| weight).sum();
+        widest(
+            #[inline(always)]
+            || {
+                if scratch.active.is_empty() {
+                    self.score_prior(scratch);
+                } else {
+                    self.score(&snapshot.heads, total, scratch);
                 }
-                for value in &mut scratch.uncertainties {
-                    *value = value.sqrt();
-                }
-            } else {
-                self.score_prior(scratch);
-            }
-        });
+            },
+        );
         let Scratch { scores, uncertainties, thompson, pmf, .. } = scratch;
         self.spec.explorer.pmf(scores, uncertainties, thompson, pmf)?;
         let index = sample(pmf, seed)?;
         Ok(Chosen { index, propensity: pmf[index] })
     }
 
-    /// Adds weight · mean to the scores and weight² · variance to what becomes the uncertainties.
+    /// score = Σ w_s · mean_s / Σ w_s, uncertainty = √(Σ w_s² · σ_s² · spread_s) / Σ w_s over the active signals.
     #[inline(always)]
-    fn score_head(&self, head: &Head, weight: f64, scratch: &mut Scratch) {
-        let Scratch { x, nonzero, z, places, posterior, scores, uncertainties, .. } = scratch;
+    fn score(&self, heads: &[Arc<Head>], total: f64, scratch: &mut Scratch) {
+        let Scratch { x, nonzero, z, places, u, active, scores, uncertainties, .. } = scratch;
         let task = (x.as_slice(), nonzero.as_slice());
-        let noise = weight * weight * head.noise_variance;
         let modules = places.iter().zip(z.chunks_exact(lanes_for(self.n_shared())));
-        for ((place, z), (score, variance)) in modules.zip(scores.iter_mut().zip(uncertainties.iter_mut())) {
-            let arm = place.and_then(|place| head.arms.get(place)).and_then(Option::as_deref);
-            let (mean, spread) = head.shared.predict(arm, self.prior, task, z, &self.shared_places, posterior);
-            *score += weight * mean;
-            *variance += noise * spread;
+        for ((place, z), (score, uncertainty)) in modules.zip(scores.iter_mut().zip(uncertainties.iter_mut())) {
+            // Signals that have seen the same share their geometry, and then its spread and u.
+            let (mut known, mut spread, mut variance) = (None, 0.0, 0.0);
+            for (signal, weight) in active.iter() {
+                let Some(head) = heads.get(*signal) else { continue };
+                let arm = head.arm(*place);
+                let own = arm.map(|arm| arm.geometry.as_ref());
+                let common = head.shared.geometry.as_ref();
+                let geometry = Some((own.map(std::ptr::from_ref), std::ptr::from_ref(common)));
+                if known != geometry {
+                    spread = common.spread(own, self.prior, task, z, &self.shared_places, u);
+                    known = geometry;
+                }
+                let share = weight / total;
+                *score += share * head.shared.predict(arm, task.0, u);
+                variance += share * share * head.noise_variance * spread;
+            }
+            *uncertainty = variance.sqrt();
         }
     }
 

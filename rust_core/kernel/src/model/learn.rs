@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use super::{Head, HeadSums, Model, Scratch, Snapshot, Writer};
+use super::{Head, Model, Scratch, Snapshot};
 use crate::encoders::{Module, Task};
 use crate::error::{KernelError, Result};
 use crate::linalg::widest;
 use crate::names::Names;
-use crate::posteriors::{Arm, ArmSums, Observation, Prior, rebuild_arm, rebuild_shared};
+use crate::posteriors::{Arm, Observation, rebuild_arm, rebuild_arm_geometry, rebuild_shared, rebuild_shared_geometry};
 
 impl Model {
     /// Takes in what happened: `utility` in [0, 1] of `signal` when `module` took `task`.
+    ///
+    /// The signals of one outcome cost little more than one if they are learned one after the other.
     ///
     /// # Errors
     /// `InvalidInput` if a feature is not finite, the name is empty, the signal unknown or the utility outside [0, 1].
@@ -53,17 +55,37 @@ impl Model {
     /// # Errors
     /// `State` if the sums belong to no data.
     pub fn rebuild(&self) -> Result<()> {
-        let writer = self.writer.lock();
-        let snapshot = self.snapshot.load_full();
-        let heads: Result<Vec<_>> =
-            writer.sums.iter().map(|sums| self.rebuild_head(&snapshot.names, sums).map(Arc::new)).collect();
-        self.snapshot.store(Arc::new(Snapshot { names: Arc::clone(&snapshot.names), heads: heads? }));
+        let _writer = self.writer.lock();
+        let mut snapshot = Snapshot::clone(&self.snapshot.load());
+        for head in &mut snapshot.heads {
+            self.rebuild_head(&snapshot.names, Arc::make_mut(head))?;
+        }
+        snapshot.share_geometry();
+        self.snapshot.store(Arc::new(snapshot));
         Ok(())
     }
 
-    /// Derived quantities of one signal from its sums.
-    pub(super) fn rebuild_head(&self, names: &Names, sums: &HeadSums) -> Result<Head> {
-        rebuild_head(self.prior, &self.spec.learner, names, sums)
+    /// Derived quantities of one signal from its sums; modules in the order of their names.
+    pub(super) fn rebuild_head(&self, names: &Names, head: &mut Head) -> Result<()> {
+        for arm in head.arms.iter_mut().flatten() {
+            let arm = Arc::make_mut(arm);
+            let (sum_xx, sum_xz) = (arm.geometry.sum_xx.clone(), arm.geometry.sum_xz.clone());
+            arm.geometry = Arc::new(rebuild_arm_geometry(sum_xx, sum_xz, self.prior)?);
+            rebuild_arm(arm);
+        }
+        let arms: Vec<Arc<Arm>> = head.by_name(names).map(|(_, arm)| Arc::clone(arm)).collect();
+        let in_order = || arms.iter().map(AsRef::as_ref);
+        let sum_zz = head.shared.geometry.sum_zz.clone();
+        head.shared.geometry = Arc::new(rebuild_shared_geometry(sum_zz, in_order(), self.prior)?);
+        rebuild_shared(&mut head.shared, in_order());
+        head.noise_variance = self.noise_variance(head);
+        Ok(())
+    }
+
+    /// The noise variance of a signal, from its moments.
+    pub(super) fn noise_variance(&self, head: &Head) -> f64 {
+        let learner = &self.spec.learner;
+        head.shared.moments.noise_variance(learner.noise_variance, learner.noise_count)
     }
 
     fn check_outcome(&self, module: &str, signal: usize, utility: f64) -> Result<()> {
@@ -80,75 +102,33 @@ impl Model {
     /// Updates the touched arm in a copy and publishes it; all other arms are shared with the snapshot before.
     fn absorb(&self, name: &str, signal: usize, utility: f64, scratch: &Scratch) -> Result<()> {
         let seen = Observation { x: &scratch.x, nonzero: &scratch.nonzero, z: &scratch.z, utility };
-        let mut guard = self.writer.lock();
-        let Writer { sums, scratch: posterior } = &mut *guard;
-        let old = self.snapshot.load_full();
-        let (Some(old_head), Some(sums)) = (old.heads.get(signal), sums.get_mut(signal)) else {
-            return self.check_signal(signal);
-        };
-        let mut names = Arc::clone(&old.names);
-        let place = names.find(Names::hash(name), name).unwrap_or_else(|| Arc::make_mut(&mut names).push(name));
-        let (d, k) = (self.n_context(), self.n_shared());
+        let mut step = self.writer.lock();
+        let mut next = Snapshot::clone(&self.snapshot.load());
+        let Some(slot) = next.heads.get_mut(signal) else { return self.check_signal(signal) };
+        let known = next.names.find(Names::hash(name), name);
+        let place = known.unwrap_or_else(|| Arc::make_mut(&mut next.names).push(name));
 
-        let mut head = Head::clone(old_head);
-        let mut arm = match head.arms.get(place) {
-            Some(Some(arm)) => Arm::clone(arm),
-            _ => Arm::prior(self.prior, d, k),
+        let mut head = Head::clone(slot);
+        let mut arm = match head.arm(Some(place)) {
+            Some(arm) => arm.clone(),
+            None => Arm::prior(Arc::clone(&self.arm_prior), self.n_context()),
         };
-        let exact = widest(|| head.shared.learn(&mut arm, &seen, posterior));
+        let exact = widest(
+            #[inline(always)]
+            || head.shared.learn(&mut arm, &seen, &mut step),
+        );
         if head.arms.len() <= place {
             head.arms.resize(place + 1, None);
         }
-        if sums.arms.len() <= place {
-            sums.arms.resize(place + 1, None);
-        }
-        if let (Some(slot), Some(arm_sums)) = (head.arms.get_mut(place), sums.arms.get_mut(place)) {
+        if let Some(slot) = head.arms.get_mut(place) {
             *slot = Some(Arc::new(arm));
-            let arm_sums = Arc::make_mut(arm_sums.get_or_insert_with(|| Arc::new(ArmSums::zeros(d, k))));
-            let shared_sums = Arc::make_mut(&mut sums.shared);
-            widest(|| {
-                arm_sums.observe(&seen);
-                shared_sums.observe(&seen);
-            });
         }
-        head.count = sums.shared.moments.count;
-        head.noise_variance = self.noise_variance(sums);
+        head.noise_variance = self.noise_variance(&head);
         if !exact {
-            head = self.rebuild_head(&names, sums)?;
+            self.rebuild_head(&next.names, &mut head)?;
         }
-        let mut heads = old.heads.clone();
-        if let Some(slot) = heads.get_mut(signal) {
-            *slot = Arc::new(head);
-        }
-        self.snapshot.store(Arc::new(Snapshot { names, heads }));
+        *slot = Arc::new(head);
+        self.snapshot.store(Arc::new(next));
         Ok(())
     }
-
-    fn noise_variance(&self, sums: &HeadSums) -> f64 {
-        let learner = &self.spec.learner;
-        sums.shared.moments.noise_variance(learner.noise_variance, learner.noise_count)
-    }
-}
-
-/// Derived quantities of one signal from its sums; arms in the order of their names.
-pub(super) fn rebuild_head(
-    prior: Prior,
-    learner: &crate::spec::LearnerSpec,
-    names: &Names,
-    sums: &HeadSums,
-) -> Result<Head> {
-    let mut arms: Vec<Option<Arc<Arm>>> = vec![None; sums.arms.len()];
-    for (slot, sums) in arms.iter_mut().zip(&sums.arms) {
-        if let Some(sums) = sums {
-            *slot = Some(Arc::new(rebuild_arm(sums, prior)?));
-        }
-    }
-    let sorted = names.sorted();
-    let in_order = sorted
-        .iter()
-        .filter_map(|(place, _)| Some((sums.arms.get(*place)?.as_deref()?, arms.get(*place)?.as_deref()?)));
-    let shared = rebuild_shared(&sums.shared, in_order, prior)?;
-    let moments = sums.shared.moments;
-    let noise_variance = moments.noise_variance(learner.noise_variance, learner.noise_count);
-    Ok(Head { shared, arms, count: moments.count, noise_variance })
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::learn::rebuild_head;
-use super::{HeadSums, Model, Snapshot};
+use super::{Head, Model, Snapshot};
 use crate::error::{KernelError, Result};
+use crate::linalg::add_scaled;
 use crate::names::Names;
-use crate::posteriors::ArmSums;
+use crate::posteriors::{Arm, Shared};
 
 impl Model {
     /// A model that has learned what both have: sums add up, derived quantities are rebuilt from them.
@@ -21,8 +21,7 @@ impl Model {
             let reason = format!("model version == {}, must be {}: specs differ", other.version, self.version);
             return Err(KernelError::state(reason));
         }
-        // One model's lock after the other's, never both: merging a with b while b merges with a cannot lock up.
-        let ((left, left_sums), (right, right_sums)) = (self.consistent(), other.consistent());
+        let (left, right) = (self.snapshot.load_full(), other.snapshot.load_full());
         let mut all: Vec<&str> = left.names.sorted().into_iter().chain(right.names.sorted()).map(|(_, n)| n).collect();
         all.sort_unstable();
         all.dedup();
@@ -30,31 +29,46 @@ impl Model {
         for name in &all {
             names.push(name);
         }
-        let mut sums = Vec::with_capacity(left_sums.len());
-        let mut heads = Vec::with_capacity(left_sums.len());
-        for (ours, theirs) in left_sums.iter().zip(&right_sums) {
-            let mut shared = (*ours.shared).clone();
-            shared.add(&theirs.shared);
+        let mut heads = Vec::with_capacity(left.heads.len());
+        for (ours, theirs) in left.heads.iter().zip(&right.heads) {
             let arms = all.iter().map(|name| {
-                let ours = find(&left.names, ours, name);
-                let theirs = find(&right.names, theirs, name);
+                let (ours, theirs) = (find(&left.names, ours, name), find(&right.names, theirs, name));
                 match (ours, theirs) {
-                    (Some(ours), Some(theirs)) => {
-                        let mut sum = (**ours).clone();
-                        sum.add(theirs);
-                        Some(Arc::new(sum))
-                    }
+                    (Some(ours), Some(theirs)) => Some(Arc::new(add_arms(ours, theirs))),
                     (one, other) => one.or(other).cloned(),
                 }
             });
-            let joined = HeadSums { arms: arms.collect(), shared: Arc::new(shared) };
-            heads.push(Arc::new(rebuild_head(self.prior, &self.spec.learner, &names, &joined)?));
-            sums.push(joined);
+            let shared = add_shared(&ours.shared, &theirs.shared);
+            let mut head = Head { arms: arms.collect(), shared, noise_variance: 0.0 };
+            self.rebuild_head(&names, &mut head)?;
+            heads.push(Arc::new(head));
         }
-        Ok(Self::assemble(self.spec.clone(), Snapshot { names: Arc::new(names), heads }, sums))
+        let mut snapshot = Snapshot { names: Arc::new(names), heads };
+        snapshot.share_geometry();
+        Ok(Self::assemble(self.spec.clone(), snapshot))
     }
 }
 
-fn find<'a>(names: &Names, sums: &'a HeadSums, name: &str) -> Option<&'a Arc<ArmSums>> {
-    sums.arms.get(names.find(Names::hash(name), name)?)?.as_ref()
+fn find<'a>(names: &Names, head: &'a Head, name: &str) -> Option<&'a Arc<Arm>> {
+    head.arms.get(names.find(Names::hash(name), name)?)?.as_ref()
+}
+
+/// Adds the sums; what is derived from them is stale.
+fn add_arms(ours: &Arm, theirs: &Arm) -> Arm {
+    let mut sum = ours.clone();
+    let geometry = Arc::make_mut(&mut sum.geometry);
+    geometry.sum_xx.add(&theirs.geometry.sum_xx);
+    geometry.sum_xz.add(&theirs.geometry.sum_xz);
+    add_scaled(&mut sum.sum_xr, 1.0, &theirs.sum_xr);
+    sum.moments.add(&theirs.moments);
+    sum
+}
+
+/// Adds the sums; what is derived from them is stale.
+fn add_shared(ours: &Shared, theirs: &Shared) -> Shared {
+    let mut sum = ours.clone();
+    Arc::make_mut(&mut sum.geometry).sum_zz.add(&theirs.geometry.sum_zz);
+    add_scaled(&mut sum.sum_zr, 1.0, &theirs.sum_zr);
+    sum.moments.add(&theirs.moments);
+    sum
 }

@@ -6,76 +6,111 @@
 
 use std::sync::Arc;
 
-use super::state::{ArmBody, HeadBody};
-use super::{Head, HeadSums};
+use super::state::{ArmGeometryBody, Body, HeadBody, SharedGeometryBody, UtilityBody};
+use super::{Head, Model, Snapshot};
 use crate::encoders::MAGNITUDE_MAX;
 use crate::error::{KernelError, Result};
 use crate::linalg::{Lane, Rectangular, Symmetric, pack};
 use crate::names::Names;
-use crate::posteriors::{Arm, ArmSums, Moments, Prior, Shared, SharedSums};
+use crate::posteriors::{Arm, ArmGeometry, Moments, Shared, SharedGeometry};
 
 /// Room for rounding in every bound.
 const SLACK: f64 = 1.0 + 1e-6;
 
-/// Sizes and prior that the parts must fit.
-pub(super) struct Reader {
-    pub d: usize,
-    pub k: usize,
-    pub prior: Prior,
+/// A body, and the empty model that it must fit.
+pub(super) struct Reader<'a> {
+    model: &'a Model,
+    body: &'a Body,
+    names: Names,
 }
 
-impl Reader {
-    /// One signal: derived quantities (the noise variance is left to the caller) and sums.
-    pub fn head(&self, signal: &str, body: &HeadBody, names: &Names) -> Result<(Head, HeadSums)> {
-        let (k, lambda) = (self.k, self.prior.shared_precision);
-        let part = Part { place: format!("{signal}/shared"), count: body.moments.0 as f64, lambda };
-        let shared = Shared { covariance: part.covariance(k, &body.covariance)?, mean: part.mean(k, &body.mean)? };
-        let shared_sums = SharedSums {
-            zz: part.sum_of_squares("sum_zz", k, &body.sum_zz)?,
-            zr: part.vector("sum_zr", k, &body.sum_zr, part.count * MAGNITUDE_MAX)?,
-            moments: part.moments(body.moments)?,
-        };
-        let mut arms = vec![None; names.len()];
-        let mut sums = vec![None; names.len()];
-        let (mut last, mut count) = ("", 0_u64);
-        for arm in &body.arms {
-            let place = format!("{signal}/module/{}", arm.name);
-            if arm.name.as_str() <= last {
-                return Err(KernelError::state(format!("{place}: names must be ascending and not empty")));
-            }
-            last = &arm.name;
-            let (derived, arm_sums) = self.arm(place, arm)?;
-            count = count.saturating_add(arm_sums.moments.count);
-            let found = names.find(Names::hash(&arm.name), &arm.name);
-            if let Some((arm_slot, sums_slot)) = found.and_then(|at| arms.get_mut(at).zip(sums.get_mut(at))) {
-                *arm_slot = Some(Arc::new(derived));
-                *sums_slot = Some(Arc::new(arm_sums));
-            }
+impl<'a> Reader<'a> {
+    /// Lists the modules' names.
+    pub fn new(model: &'a Model, body: &'a Body) -> Result<Self> {
+        let n_signals = model.n_signals();
+        if body.heads.len() != n_signals {
+            return Err(KernelError::state(format!("state has {} signals, must be {n_signals}", body.heads.len())));
         }
-        if count != shared_sums.moments.count {
-            let reason = format!("{signal}: {count} values in its modules, must be {}", shared_sums.moments.count);
-            return Err(KernelError::state(reason));
+        let mut sorted: Vec<&str> =
+            body.heads.iter().flat_map(|head| &head.arms).map(|(name, _)| name.as_str()).collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let mut names = Names::default();
+        for name in sorted {
+            names.push(name);
         }
-        let head = Head { shared, arms, count, noise_variance: 0.0 };
-        Ok((head, HeadSums { shared: Arc::new(shared_sums), arms: sums }))
+        Ok(Self { model, body, names })
     }
 
-    fn arm(&self, place: String, body: &ArmBody) -> Result<(Arm, ArmSums)> {
-        let (d, k) = (self.d, self.k);
-        let part = Part { place, count: body.moments.0 as f64, lambda: self.prior.module_precision };
-        let coupling_bound = MAGNITUDE_MAX * part.mean_bound();
-        let arm = Arm {
-            covariance: part.covariance(d, &body.covariance)?,
-            coupling: part.rectangular("coupling", d, k, &body.coupling, coupling_bound)?,
-            mean: part.mean(d, &body.mean)?,
+    /// Reads all signals; equal geometries are one object again.
+    pub fn snapshot(self, signals: &[String]) -> Result<Snapshot> {
+        let heads: Result<Vec<_>> =
+            signals.iter().zip(&self.body.heads).map(|(signal, head)| self.head(signal, head).map(Arc::new)).collect();
+        let mut snapshot = Snapshot { heads: heads?, names: Arc::new(self.names) };
+        snapshot.share_geometry();
+        Ok(snapshot)
+    }
+
+    fn head(&self, signal: &str, body: &HeadBody) -> Result<Head> {
+        let shared = self.shared(format!("{signal}/shared"), &body.shared)?;
+        let mut arms = vec![None; self.names.len()];
+        let (mut last, mut count) = ("", 0_u64);
+        for (name, body) in &body.arms {
+            let place = format!("{signal}/module/{name}");
+            if name.as_str() <= last {
+                return Err(KernelError::state(format!("{place}: names must be ascending and not empty")));
+            }
+            last = name;
+            let arm = self.arm(place, body)?;
+            count = count.saturating_add(arm.moments.count);
+            let found = self.names.find(Names::hash(name), name);
+            if let Some(slot) = found.and_then(|at| arms.get_mut(at)) {
+                *slot = Some(Arc::new(arm));
+            }
+        }
+        if count != shared.moments.count {
+            let reason = format!("{signal}: {count} values in its modules, must be {}", shared.moments.count);
+            return Err(KernelError::state(reason));
+        }
+        let mut head = Head { shared, arms, noise_variance: 0.0 };
+        head.noise_variance = self.model.noise_variance(&head);
+        Ok(head)
+    }
+
+    fn shared(&self, place: String, body: &UtilityBody) -> Result<Shared> {
+        let k = self.model.n_shared();
+        let part = Part { place, count: body.moments.0 as f64, lambda: self.model.prior.shared_precision };
+        let SharedGeometryBody { covariance, sum_zz } = part.geometry(&self.body.shared_geometries, body.geometry)?;
+        let geometry = SharedGeometry {
+            covariance: part.covariance(k, covariance)?,
+            sum_zz: part.sum_of_squares("sum_zz", k, sum_zz)?,
         };
-        let sums = ArmSums {
-            xx: part.sum_of_squares("sum_xx", d, &body.sum_xx)?,
-            xz: part.rectangular("sum_xz", d, k, &body.sum_xz, part.count * MAGNITUDE_MAX * MAGNITUDE_MAX)?,
-            xr: part.vector("sum_xr", d, &body.sum_xr, part.count * MAGNITUDE_MAX)?,
+        Ok(Shared {
+            geometry: Arc::new(geometry),
+            mean: part.vector("mean", k, &body.mean, part.mean_bound())?,
+            sum_zr: part.vector("sum_zr", k, &body.sum, part.count * MAGNITUDE_MAX)?,
             moments: part.moments(body.moments)?,
+        })
+    }
+
+    fn arm(&self, place: String, body: &UtilityBody) -> Result<Arm> {
+        let (d, k) = (self.model.n_context(), self.model.n_shared());
+        let part = Part { place, count: body.moments.0 as f64, lambda: self.model.prior.module_precision };
+        let ArmGeometryBody { covariance, coupling, sum_xx, sum_xz } =
+            part.geometry(&self.body.arm_geometries, body.geometry)?;
+        let products = part.count * MAGNITUDE_MAX * MAGNITUDE_MAX;
+        let geometry = ArmGeometry {
+            covariance: part.covariance(d, covariance)?,
+            coupling: part.rectangular("coupling", d, k, coupling, MAGNITUDE_MAX * part.mean_bound())?,
+            sum_xx: part.sum_of_squares("sum_xx", d, sum_xx)?,
+            sum_xz: part.rectangular("sum_xz", d, k, sum_xz, products)?,
         };
-        Ok((arm, sums))
+        Ok(Arm {
+            geometry: Arc::new(geometry),
+            mean: part.vector("mean", d, &body.mean, part.mean_bound())?,
+            sum_xr: part.vector("sum_xr", d, &body.sum, part.count * MAGNITUDE_MAX)?,
+            moments: part.moments(body.moments)?,
+        })
     }
 }
 
@@ -89,6 +124,10 @@ struct Part {
 impl Part {
     fn refuse<T>(&self, what: impl std::fmt::Display) -> Result<T> {
         Err(KernelError::state(format!("{}: {what}", self.place)))
+    }
+
+    fn geometry<'g, T>(&self, all: &'g [T], place: usize) -> Result<&'g T> {
+        all.get(place).map_or_else(|| self.refuse(format_args!("geometry == {place}, must be below {}", all.len())), Ok)
     }
 
     fn check(&self, key: &str, expected: usize, values: &[f64], bound: f64) -> Result<()> {
@@ -109,10 +148,6 @@ impl Part {
 
     fn mean_bound(&self) -> f64 {
         (self.count / self.lambda).sqrt()
-    }
-
-    fn mean(&self, n: usize, values: &[f64]) -> Result<Vec<Lane>> {
-        self.vector("mean", n, values, self.mean_bound())
     }
 
     fn rectangular(&self, key: &str, rows: usize, columns: usize, values: &[f64], bound: f64) -> Result<Rectangular> {

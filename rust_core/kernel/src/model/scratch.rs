@@ -15,7 +15,9 @@ pub struct Scratch {
     pub(super) z: Vec<Lane>,
     pub(super) hashes: Vec<(u64, usize)>,
     pub(super) places: Vec<Option<usize>>,
-    pub(super) posterior: crate::posteriors::Scratch,
+    pub(super) u: Vec<Lane>,
+    /// Signals that count in this decision: place and share of the weights.
+    pub(super) active: Vec<(usize, f64)>,
     pub(super) thompson: ThompsonScratch,
     pub(super) scores: Vec<f64>,
     pub(super) uncertainties: Vec<f64>,

@@ -1,50 +1,60 @@
 //! A model as bytes: magic, format version, postcard body, SHA-256 of all before it.
 //!
 //! The body holds the sums and the derived quantities, so that a restored model has the same bits; arms are in the order of
-//! their names, so that the same fold of the same log gives the same bytes.
+//! their names, so that the same fold of the same log gives the same bytes. What signals share is written once.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::reader::Reader;
-use super::{Model, Snapshot};
+use super::{Head, Model, Snapshot};
 use crate::error::{KernelError, Result};
 use crate::linalg::Lane;
-use crate::names::Names;
-use crate::posteriors::{Arm, ArmSums, Moments};
-use crate::spec::{FORMAT_VERSION, Spec};
+use crate::posteriors::{ArmGeometry, Moments, SharedGeometry};
+use crate::spec::FORMAT_VERSION;
 
 const MAGIC: &[u8; 8] = b"pilotfsh";
 const CHECKSUM_BYTES: usize = 32;
 
+/// Geometries are written once, however many signals use them.
 #[derive(Serialize, Deserialize)]
-struct Body {
+pub(super) struct Body {
     spec: String,
-    heads: Vec<HeadBody>,
+    pub shared_geometries: Vec<SharedGeometryBody>,
+    pub arm_geometries: Vec<ArmGeometryBody>,
+    pub heads: Vec<HeadBody>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct SharedGeometryBody {
+    pub covariance: Vec<f64>,
+    pub sum_zz: Vec<f64>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ArmGeometryBody {
+    pub covariance: Vec<f64>,
+    pub coupling: Vec<f64>,
+    pub sum_xx: Vec<f64>,
+    pub sum_xz: Vec<f64>,
+}
+
+/// Mean, Σ x r or Σ z r, and moments: what utilities add to a geometry.
+#[derive(Serialize, Deserialize)]
+pub(super) struct UtilityBody {
+    pub geometry: usize,
+    pub mean: Vec<f64>,
+    pub sum: Vec<f64>,
+    pub moments: (u64, f64, f64),
 }
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct HeadBody {
-    pub moments: (u64, f64, f64),
-    pub sum_zz: Vec<f64>,
-    pub sum_zr: Vec<f64>,
-    pub covariance: Vec<f64>,
-    pub mean: Vec<f64>,
-    pub arms: Vec<ArmBody>,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) struct ArmBody {
-    pub name: String,
-    pub moments: (u64, f64, f64),
-    pub sum_xx: Vec<f64>,
-    pub sum_xz: Vec<f64>,
-    pub sum_xr: Vec<f64>,
-    pub covariance: Vec<f64>,
-    pub coupling: Vec<f64>,
-    pub mean: Vec<f64>,
+    pub shared: UtilityBody,
+    pub arms: Vec<(String, UtilityBody)>,
 }
 
 impl Model {
@@ -53,31 +63,61 @@ impl Model {
     /// # Errors
     /// `State` if the bytes cannot be written, which is a bug.
     pub fn state(&self) -> Result<Vec<u8>> {
-        let (snapshot, sums) = self.consistent();
-        let (d, k) = (self.n_context(), self.n_shared());
-        let sorted = snapshot.names.sorted();
-        let heads = snapshot.heads.iter().zip(&sums).map(|(head, sums)| {
-            let arms = sorted.iter().filter_map(|(place, name)| {
-                let arm = head.arms.get(*place)?.as_ref()?;
-                Some(write_arm(name, arm, sums.arms.get(*place)?.as_ref()?, d))
-            });
-            HeadBody {
-                moments: write_moments(sums.shared.moments),
-                sum_zz: sums.shared.zz.to_packed(),
-                sum_zr: write_vector(&sums.shared.zr, k),
-                covariance: head.shared.covariance.to_packed(),
-                mean: write_vector(&head.shared.mean, k),
-                arms: arms.collect(),
-            }
-        });
-        let body = Body { spec: self.spec.canonical(), heads: heads.collect() };
+        let snapshot = self.snapshot.load_full();
         let mut bytes = MAGIC.to_vec();
         bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-        let mut bytes = postcard::to_extend(&body, bytes)
+        let mut bytes = postcard::to_extend(&self.body(&snapshot), bytes)
             .map_err(|error| KernelError::state(format!("state cannot be written: {error}")))?;
         let checksum = Sha256::digest(&bytes);
         bytes.extend_from_slice(&checksum);
         Ok(bytes)
+    }
+
+    fn body(&self, snapshot: &Snapshot) -> Body {
+        let (d, k) = (self.n_context(), self.n_shared());
+        // By content and not by address: what has the same bits is written alike, whatever its history.
+        let mut canonical = snapshot.clone();
+        canonical.share_geometry();
+        let (mut shared_seen, mut arms_seen) = (HashMap::new(), HashMap::new());
+        let (mut shared_geometries, mut arm_geometries) = (Vec::new(), Vec::new());
+        let mut heads = Vec::with_capacity(canonical.heads.len());
+        for head in &canonical.heads {
+            let Head { shared, .. } = head.as_ref();
+            let geometry = *shared_seen.entry(Arc::as_ptr(&shared.geometry)).or_insert_with(|| {
+                let SharedGeometry { covariance, sum_zz } = shared.geometry.as_ref();
+                shared_geometries
+                    .push(SharedGeometryBody { covariance: covariance.to_packed(), sum_zz: sum_zz.to_packed() });
+                shared_geometries.len() - 1
+            });
+            let shared = UtilityBody {
+                geometry,
+                mean: write_vector(&shared.mean, k),
+                sum: write_vector(&shared.sum_zr, k),
+                moments: write_moments(shared.moments),
+            };
+            let arms = head.by_name(&canonical.names).map(|(name, arm)| {
+                let geometry = *arms_seen.entry(Arc::as_ptr(&arm.geometry)).or_insert_with(|| {
+                    let ArmGeometry { covariance, coupling, sum_xx, sum_xz } = arm.geometry.as_ref();
+                    arm_geometries.push(ArmGeometryBody {
+                        covariance: covariance.to_packed(),
+                        coupling: coupling.to_dense(),
+                        sum_xx: sum_xx.to_packed(),
+                        sum_xz: sum_xz.to_dense(),
+                    });
+                    arm_geometries.len() - 1
+                });
+                let utilities = UtilityBody {
+                    geometry,
+                    mean: write_vector(&arm.mean, d),
+                    sum: write_vector(&arm.sum_xr, d),
+                    moments: write_moments(arm.moments),
+                };
+                (name.to_owned(), utilities)
+            });
+            let arms = arms.collect();
+            heads.push(HeadBody { shared, arms });
+        }
+        Body { spec: self.spec.canonical(), shared_geometries, arm_geometries, heads }
     }
 
     /// Restores a model to the bit.
@@ -86,33 +126,14 @@ impl Model {
     /// `State` saying what is wrong with the bytes, or that their spec is not `spec`; `InvalidInput` if `spec` itself
     /// breaks a rule.
     pub fn from_state(state: &[u8], spec: &[u8]) -> Result<Self> {
-        let spec = Spec::from_json(spec)?;
+        let empty = Self::new(spec)?;
         let body = open(state)?;
-        if body.spec != spec.canonical() {
-            return Err(KernelError::state(format!("state's spec == {}, must be {}", body.spec, spec.canonical())));
+        let spec = empty.spec.canonical();
+        if body.spec != spec {
+            return Err(KernelError::state(format!("state's spec == {}, must be {spec}", body.spec)));
         }
-        if body.heads.len() != spec.learner.signals.len() {
-            let reason = format!("state has {} signals, must be {}", body.heads.len(), spec.learner.signals.len());
-            return Err(KernelError::state(reason));
-        }
-        let empty = Self::new(spec.canonical().as_bytes())?;
-        let mut names: Vec<&str> = body.heads.iter().flat_map(|head| &head.arms).map(|arm| arm.name.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
-        let mut index = Names::default();
-        for name in names {
-            index.push(name);
-        }
-        let reader = Reader { d: empty.n_context(), k: empty.n_shared(), prior: empty.prior };
-        let (mut heads, mut sums) = (Vec::new(), Vec::new());
-        for (signal, head) in spec.learner.signals.iter().zip(&body.heads) {
-            let (mut head, head_sums) = reader.head(signal, head, &index)?;
-            head.noise_variance =
-                head_sums.shared.moments.noise_variance(spec.learner.noise_variance, spec.learner.noise_count);
-            heads.push(Arc::new(head));
-            sums.push(head_sums);
-        }
-        Ok(Self::assemble(spec, Snapshot { names: Arc::new(index), heads }, sums))
+        let snapshot = Reader::new(&empty, &body)?.snapshot(&empty.spec.learner.signals)?;
+        Ok(Self::assemble(empty.spec, snapshot))
     }
 }
 
@@ -148,17 +169,4 @@ fn write_vector(lanes: &[Lane], n: usize) -> Vec<f64> {
 
 fn write_moments(moments: Moments) -> (u64, f64, f64) {
     (moments.count, moments.sum, moments.squares)
-}
-
-fn write_arm(name: &str, arm: &Arm, sums: &ArmSums, d: usize) -> ArmBody {
-    ArmBody {
-        name: name.to_owned(),
-        moments: write_moments(sums.moments),
-        sum_xx: sums.xx.to_packed(),
-        sum_xz: sums.xz.to_dense(),
-        sum_xr: write_vector(&sums.xr, d),
-        covariance: arm.covariance.to_packed(),
-        coupling: arm.coupling.to_dense(),
-        mean: write_vector(&arm.mean, d),
-    }
 }

@@ -12,9 +12,15 @@
 //! (x, z, r) of arm a changes A_a by x xᵀ; with v = P_a x, s = xᵀv, u = z − M_aᵀx and e = r − xᵀc_a,
 //! Sherman–Morrison gives P_a −= v vᵀ / (1 + s), M_a += v uᵀ / (1 + s), c_a += v e / (1 + s), and S += u uᵀ / (1 + s),
 //! b += u e / (1 + s). A second Sherman–Morrison step on S, with g = P_0 u and q = 1 + s + uᵀg, gives P_0 −= g gᵀ / q and
-//! β += g (e − uᵀβ) / q. Prediction: E[r] = xᵀc_a + uᵀβ and Var[r's mean] = s + uᵀ P_0 u.
+//! β += g (e − uᵀβ) / q. Prediction: the mean is xᵀc_a + uᵀβ and its variance s + uᵀ P_0 u.
+//!
+//! What x and z alone decide ([`ArmGeometry`], [`SharedGeometry`]) is kept apart from what r adds: the signals of one outcome
+//! come one after the other with the same x and z, and then take one step together, by sharing its result ([`Step`]).
 
-use crate::linalg::{Lane, Rectangular, Symmetric, add_scaled, dot, zeros};
+use std::sync::Arc;
+
+use super::moments::Moments;
+use crate::linalg::{Lane, Rectangular, Symmetric, add_scaled, dot, same_bits, zeros};
 
 /// Precisions of the prior.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,118 +44,221 @@ pub struct Observation<'a> {
     pub utility: f64,
 }
 
-/// Derived quantities of one module under one signal.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Arm {
+/// What the x and z of one module decide.
+#[derive(Clone, Debug)]
+pub struct ArmGeometry {
     /// P_a `[d, d]`.
     pub covariance: Symmetric,
     /// M_a `[d, k]`.
     pub coupling: Rectangular,
+    /// Σ x xᵀ `[d, d]`.
+    pub sum_xx: Symmetric,
+    /// Σ x zᵀ `[d, k]`.
+    pub sum_xz: Rectangular,
+}
+
+/// One module under one signal.
+#[derive(Clone, Debug)]
+pub struct Arm {
+    /// What x and z decide; shared with signals that have seen the same.
+    pub geometry: Arc<ArmGeometry>,
     /// c_a `[d]`.
     pub mean: Vec<Lane>,
+    /// Σ x r `[d]`.
+    pub sum_xr: Vec<Lane>,
+    /// Count and moments of r.
+    pub moments: Moments,
 }
 
-/// Derived quantities that all modules of one signal share.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Shared {
+/// What the x and z of all modules decide about the part that they share.
+#[derive(Clone, Debug)]
+pub struct SharedGeometry {
     /// P_0 `[k, k]`.
     pub covariance: Symmetric,
+    /// Σ z zᵀ `[k, k]`.
+    pub sum_zz: Symmetric,
+}
+
+/// What all modules of one signal share.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// What x and z decide; shared with signals that have seen the same.
+    pub geometry: Arc<SharedGeometry>,
     /// β `[k]`.
     pub mean: Vec<Lane>,
+    /// Σ z r `[k]`.
+    pub sum_zr: Vec<Lane>,
+    /// Count and moments of r.
+    pub moments: Moments,
 }
 
-/// Vectors that are kept from one call to the next.
-#[derive(Clone, Debug, Default)]
-pub struct Scratch {
-    u: Vec<Lane>,
-    g: Vec<Lane>,
-    v: Vec<Lane>,
-}
-
-impl Arm {
+impl ArmGeometry {
     /// Before any observation.
     #[must_use]
     pub fn prior(prior: Prior, d: usize, k: usize) -> Self {
         Self {
             covariance: Symmetric::scaled_identity(d, 1.0 / prior.module_precision),
             coupling: Rectangular::zeros(d, k),
-            mean: zeros(d),
+            sum_xx: Symmetric::zeros(d),
+            sum_xz: Rectangular::zeros(d, k),
         }
+    }
+
+    /// Whether two have the same bits.
+    #[must_use]
+    pub fn same_bits(&self, other: &Self) -> bool {
+        // The sums of different streams differ early, so most comparisons end there.
+        self.sum_xx.same_bits(&other.sum_xx)
+            && self.sum_xz.same_bits(&other.sum_xz)
+            && self.covariance.same_bits(&other.covariance)
+            && self.coupling.same_bits(&other.coupling)
+    }
+}
+
+impl Arm {
+    /// Before any observation.
+    #[must_use]
+    pub fn prior(geometry: Arc<ArmGeometry>, d: usize) -> Self {
+        Self { geometry, mean: zeros(d), sum_xr: zeros(d), moments: Moments::default() }
+    }
+}
+
+impl SharedGeometry {
+    /// Before any observation.
+    #[must_use]
+    pub fn prior(prior: Prior, k: usize) -> Self {
+        let covariance = Symmetric::scaled_identity(k, 1.0 / prior.shared_precision);
+        Self { covariance, sum_zz: Symmetric::zeros(k) }
+    }
+
+    /// Whether two have the same bits.
+    #[must_use]
+    pub fn same_bits(&self, other: &Self) -> bool {
+        self.sum_zz.same_bits(&other.sum_zz) && self.covariance.same_bits(&other.covariance)
+    }
+
+    /// Variance s + uᵀ P_0 u of a mean for noise variance 1, and u = z − M_aᵀx; an arm that is `None` has not been seen.
+    ///
+    /// `shared_places` lists 0 … k−1. Cost: nonzero · (d / 2 + k) + k² / 2.
+    #[inline(always)]
+    pub fn spread(
+        &self,
+        arm: Option<&ArmGeometry>,
+        prior: Prior,
+        (x, nonzero): (&[Lane], &[u32]),
+        z: &[Lane],
+        shared_places: &[u32],
+        u: &mut Vec<Lane>,
+    ) -> f64 {
+        u.clear();
+        u.extend_from_slice(z);
+        let own = match arm {
+            Some(arm) => {
+                arm.coupling.subtract_transposed(x, nonzero, u);
+                arm.covariance.quadratic(x, nonzero)
+            }
+            None => dot(x, x) / prior.module_precision,
+        };
+        // A variance of 1e-17 may round below zero.
+        (own + self.covariance.quadratic(u, shared_places)).max(0.0)
     }
 }
 
 impl Shared {
     /// Before any observation.
     #[must_use]
-    pub fn prior(prior: Prior, k: usize) -> Self {
-        Self { covariance: Symmetric::scaled_identity(k, 1.0 / prior.shared_precision), mean: zeros(k) }
+    pub fn prior(geometry: Arc<SharedGeometry>, k: usize) -> Self {
+        Self { geometry, mean: zeros(k), sum_zr: zeros(k), moments: Moments::default() }
     }
 
-    /// Mean and variance (for noise variance 1) of the expected utility; an arm that is `None` has not been seen.
-    ///
-    /// `shared_places` lists 0 … k−1. Cost: nonzero · (d / 2 + k) + k² / 2.
-    #[inline(always)]
-    pub fn predict(
-        &self,
-        arm: Option<&Arm>,
-        prior: Prior,
-        (x, nonzero): (&[Lane], &[u32]),
-        z: &[Lane],
-        shared_places: &[u32],
-        scratch: &mut Scratch,
-    ) -> (f64, f64) {
-        let u = &mut scratch.u;
-        u.clear();
-        u.extend_from_slice(z);
-        let (own_mean, own_variance) = match arm {
-            Some(arm) => {
-                arm.coupling.subtract_transposed(x, nonzero, u);
-                (dot(x, &arm.mean), arm.covariance.quadratic(x, nonzero))
-            }
-            None => (0.0, dot(x, x) / prior.module_precision),
-        };
-        let variance = own_variance + self.covariance.quadratic(u, shared_places);
-        // A variance of 1e-17 may round below zero.
-        (own_mean + dot(u, &self.mean), variance.max(0.0))
-    }
-
-    /// Takes in one observation of `arm`; `false` (and nothing changed) if rounding has made a variance negative.
+    /// Mean xᵀc_a + uᵀβ, with the u of `SharedGeometry::spread`.
     #[inline(always)]
     #[must_use]
-    pub fn learn(&mut self, arm: &mut Arm, seen: &Observation<'_>, scratch: &mut Scratch) -> bool {
-        let Scratch { u, g, v } = scratch;
-        v.resize(seen.x.len(), [0.0; 8]);
-        g.resize(seen.z.len(), [0.0; 8]);
-        u.clear();
-        u.extend_from_slice(seen.z);
-        arm.covariance.multiply(seen.x, v);
-        let s = dot(seen.x, v);
-        arm.coupling.subtract_transposed(seen.x, seen.nonzero, u);
-        let e = seen.utility - dot(seen.x, &arm.mean);
-        self.covariance.multiply(u, g);
-        let ug = dot(u, g);
-        let q = 1.0 + s + ug;
-        if !(s >= 0.0 && ug >= 0.0 && q.is_finite()) {
-            return false;
+    pub fn predict(&self, arm: Option<&Arm>, x: &[Lane], u: &[Lane]) -> f64 {
+        arm.map_or(0.0, |arm| dot(x, &arm.mean)) + dot(u, &self.mean)
+    }
+
+    /// Takes in one observation of `arm`. `step` is kept from one call to the next.
+    ///
+    /// `false` if rounding has made a variance negative: the sums are right then, the rest must be rebuilt from them.
+    #[must_use]
+    #[inline(always)]
+    pub fn learn(&mut self, arm: &mut Arm, seen: &Observation<'_>, step: &mut Step) -> bool {
+        if !step.fits(arm, self, seen) {
+            step.take(arm, self, seen);
         }
-        let surprise = (e - dot(u, &self.mean)) / q;
-        add_scaled(&mut self.mean, surprise, g);
-        scale(g, 1.0 / q.sqrt());
-        self.covariance.add_outer(-1.0, g);
-        // M_a and c_a want v / (1 + s), P_a wants v / √(1 + s) on both sides.
-        let p = 1.0 + s;
-        add_scaled(&mut arm.mean, e / p, v);
-        scale(u, 1.0 / p);
-        arm.coupling.add_outer(v, u);
-        scale(v, 1.0 / p.sqrt());
-        arm.covariance.add_outer(-1.0, v);
-        true
+        let Some((arm_after, shared_after)) = &step.after else { return false };
+        arm.geometry = Arc::clone(arm_after);
+        self.geometry = Arc::clone(shared_after);
+        add_scaled(&mut arm.sum_xr, seen.utility, seen.x);
+        add_scaled(&mut self.sum_zr, seen.utility, seen.z);
+        arm.moments.observe(seen.utility);
+        self.moments.observe(seen.utility);
+        if step.exact {
+            let e = seen.utility - dot(seen.x, &arm.mean);
+            let surprise = (e - dot(&step.u, &self.mean)) / step.q;
+            add_scaled(&mut self.mean, surprise, &step.g);
+            add_scaled(&mut arm.mean, e / (1.0 + step.s), &step.v);
+        }
+        step.exact
     }
 }
 
-#[inline(always)]
-fn scale(vector: &mut [Lane], factor: f64) {
-    vector.as_flattened_mut().iter_mut().for_each(|value| *value *= factor);
+/// The last step of the geometry, which the other signals of the same outcome take as it is.
+#[derive(Debug, Default)]
+pub struct Step {
+    x: Vec<Lane>,
+    z: Vec<Lane>,
+    /// Held, not only compared: an address cannot come again while it is.
+    before: Option<(Arc<ArmGeometry>, Arc<SharedGeometry>)>,
+    after: Option<(Arc<ArmGeometry>, Arc<SharedGeometry>)>,
+    u: Vec<Lane>,
+    g: Vec<Lane>,
+    v: Vec<Lane>,
+    s: f64,
+    q: f64,
+    exact: bool,
+}
+
+impl Step {
+    fn fits(&self, arm: &Arm, shared: &Shared, seen: &Observation<'_>) -> bool {
+        self.before.as_ref().is_some_and(|(arm_before, shared_before)| {
+            Arc::ptr_eq(arm_before, &arm.geometry)
+                && Arc::ptr_eq(shared_before, &shared.geometry)
+                && same_bits(&self.x, seen.x)
+                && same_bits(&self.z, seen.z)
+        })
+    }
+
+    #[inline(always)]
+    fn take(&mut self, arm: &Arm, shared: &Shared, seen: &Observation<'_>) {
+        let Self { x, z, u, g, v, .. } = self;
+        for (copy, original) in [(x, seen.x), (z, seen.z), (&mut *u, seen.z), (&mut *g, seen.z), (&mut *v, seen.x)] {
+            copy.clear();
+            copy.extend_from_slice(original);
+        }
+        let mut own = ArmGeometry::clone(&arm.geometry);
+        let mut common = SharedGeometry::clone(&shared.geometry);
+        own.sum_xx.add_outer(1.0, seen.x);
+        own.sum_xz.add_outer(1.0, seen.x, seen.z);
+        common.sum_zz.add_outer(1.0, seen.z);
+
+        own.covariance.multiply(seen.x, v);
+        self.s = dot(seen.x, v);
+        own.coupling.subtract_transposed(seen.x, seen.nonzero, u);
+        common.covariance.multiply(u, g);
+        let ug = dot(u, g);
+        self.q = 1.0 + self.s + ug;
+        self.exact = self.s >= 0.0 && ug >= 0.0 && self.q.is_finite();
+        if self.exact {
+            let p = 1.0 + self.s;
+            common.covariance.add_outer(-1.0 / self.q, g);
+            own.coupling.add_outer(1.0 / p, v, u);
+            own.covariance.add_outer(-1.0 / p, v);
+        }
+        self.before = Some((Arc::clone(&arm.geometry), Arc::clone(&shared.geometry)));
+        self.after = Some((Arc::new(own), Arc::new(common)));
+    }
 }
 
 #[cfg(test)]
@@ -159,13 +268,18 @@ mod tests {
 
     const PRIOR: Prior = Prior { module_precision: 2.0, shared_precision: 4.0 };
 
+    fn prior(d: usize, k: usize) -> (Shared, Arm) {
+        let shared = Shared::prior(Arc::new(SharedGeometry::prior(PRIOR, k)), k);
+        (shared, Arm::prior(Arc::new(ArmGeometry::prior(PRIOR, d, k)), d))
+    }
+
     #[test]
     fn an_unseen_arm_starts_from_what_is_shared() {
-        let mut shared = Shared::prior(PRIOR, 1);
+        let (mut shared, _) = prior(2, 1);
         shared.mean[0][0] = 0.5;
-        let (x, z) = (pack(&[1.0, 2.0]), pack(&[1.0]));
-        let (mean, variance) = shared.predict(None, PRIOR, (&x, &[0, 1]), &z, &[0], &mut Scratch::default());
-        assert!((mean - 0.5).abs() < 1e-15);
+        let (x, z, mut u) = (pack(&[1.0, 2.0]), pack(&[1.0]), Vec::new());
+        let variance = shared.geometry.spread(None, PRIOR, (&x, &[0, 1]), &z, &[0], &mut u);
+        assert!((shared.predict(None, &x, &u) - 0.5).abs() < 1e-15);
         assert!((variance - (5.0 / 2.0 + 1.0 / 4.0)).abs() < 1e-15);
     }
 
@@ -173,24 +287,41 @@ mod tests {
     fn one_observation_by_hand() {
         // d = k = 1, x = z = 1, λ_module = 2, λ_shared = 4, r = 1. Joint precision [[3, 1], [1, 5]], right-hand side (1, 1):
         // θ = 4/14, β = 2/14, so the mean at x = z = 1 is 6/14 and its variance (5 + 3 − 2) / 14 = 6/14.
-        let (mut shared, mut arm) = (Shared::prior(PRIOR, 1), Arm::prior(PRIOR, 1, 1));
-        let one = pack(&[1.0]);
-        let mut scratch = Scratch::default();
+        let (mut shared, mut arm) = prior(1, 1);
+        let (one, mut u) = (pack(&[1.0]), Vec::new());
         let seen = Observation { x: &one, nonzero: &[0], z: &one, utility: 1.0 };
-        assert!(shared.learn(&mut arm, &seen, &mut scratch));
-        let (mean, variance) = shared.predict(Some(&arm), PRIOR, (&one, &[0]), &one, &[0], &mut scratch);
+        assert!(shared.learn(&mut arm, &seen, &mut Step::default()));
+        let variance = shared.geometry.spread(Some(&arm.geometry), PRIOR, (&one, &[0]), &one, &[0], &mut u);
         assert!((shared.mean[0][0] - 2.0 / 14.0).abs() < 1e-15);
-        assert!((mean - 6.0 / 14.0).abs() < 1e-15 && (variance - 6.0 / 14.0).abs() < 1e-15);
+        assert!((shared.predict(Some(&arm), &one, &u) - 6.0 / 14.0).abs() < 1e-15);
+        assert!((variance - 6.0 / 14.0).abs() < 1e-15);
     }
 
     #[test]
-    fn a_broken_covariance_is_noticed_and_left_alone() {
-        let (mut shared, mut arm) = (Shared::prior(PRIOR, 1), Arm::prior(PRIOR, 1, 1));
-        arm.covariance.set(0, 0, -1.0);
+    fn signals_that_see_the_same_share_one_step_and_its_bits() {
+        let ((mut one, mut one_arm), mut step) = (prior(2, 1), Step::default());
+        let (mut other, mut other_arm) = (one.clone(), one_arm.clone());
+        let (mut alone, mut alone_arm) = (one.clone(), one_arm.clone());
+        let (x, z) = (pack(&[1.0, 0.3]), pack(&[1.0]));
+        for utility in [0.2, 0.9, 0.4] {
+            let seen = Observation { x: &x, nonzero: &[0, 1], z: &z, utility };
+            assert!(one.learn(&mut one_arm, &seen, &mut step));
+            let seen = Observation { utility: 1.0 - utility, ..seen };
+            assert!(other.learn(&mut other_arm, &seen, &mut step));
+            assert!(alone.learn(&mut alone_arm, &seen, &mut Step::default()));
+        }
+        assert!(Arc::ptr_eq(&one_arm.geometry, &other_arm.geometry) && Arc::ptr_eq(&one.geometry, &other.geometry));
+        assert!(alone_arm.geometry.same_bits(&other_arm.geometry) && alone.geometry.same_bits(&other.geometry));
+        assert_eq!((alone.mean, alone_arm.mean), (other.mean, other_arm.mean));
+    }
+
+    #[test]
+    fn a_broken_covariance_is_noticed() {
+        let (mut shared, mut arm) = prior(1, 1);
+        Arc::make_mut(&mut arm.geometry).covariance.set(0, 0, -1.0);
         let one = pack(&[1.0]);
         let seen = Observation { x: &one, nonzero: &[0], z: &one, utility: 1.0 };
-        let before = (shared.clone(), arm.clone());
-        assert!(!shared.learn(&mut arm, &seen, &mut Scratch::default()));
-        assert_eq!((shared, arm), before);
+        assert!(!shared.learn(&mut arm, &seen, &mut Step::default()));
+        assert!((arm.geometry.sum_xx.get(0, 0) - 1.0).abs() < 1e-15);
     }
 }

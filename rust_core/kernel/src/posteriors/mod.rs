@@ -1,9 +1,12 @@
 //! What has been learned: an exact Bayesian linear model per signal, shared and per-module parts.
+//!
+//! The sums (Σ x xᵀ, Σ x zᵀ, Σ x r, Σ z zᵀ, Σ z r, count and moments) are the truth: order-free, and two sidecars' sums add up.
+//! All else is derived from them, step by step or by [`rebuild_arm`] and [`rebuild_shared`].
 
 mod hybrid;
+mod moments;
 mod rebuild;
-mod sums;
 
-pub use hybrid::{Arm, Observation, Prior, Scratch, Shared};
-pub use rebuild::{rebuild_arm, rebuild_shared};
-pub use sums::{ArmSums, Moments, SharedSums};
+pub use hybrid::{Arm, ArmGeometry, Observation, Prior, Shared, SharedGeometry, Step};
+pub use moments::Moments;
+pub use rebuild::{rebuild_arm, rebuild_arm_geometry, rebuild_shared, rebuild_shared_geometry};

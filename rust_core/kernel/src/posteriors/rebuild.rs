@@ -1,51 +1,57 @@
 //! Derived quantities from the sums, by Cholesky: after a merge, and whenever rounding is to be wiped out.
 
-use super::hybrid::{Arm, Prior, Shared};
-use super::sums::{ArmSums, SharedSums};
-use crate::error::{KernelError, Result};
-use crate::linalg::{Rectangular, Symmetric, add_scaled, invert_positive_definite, pack};
+use std::sync::Arc;
 
-/// A_a = λI + Σ x xᵀ, and from it P_a, M_a and c_a. Cost: d³.
+use super::hybrid::{Arm, ArmGeometry, Prior, Shared, SharedGeometry};
+use crate::error::{KernelError, Result};
+use crate::linalg::{Rectangular, Symmetric, add_scaled, invert_positive_definite};
+
+/// A_a = λI + Σ x xᵀ, and from it P_a and M_a. Cost: d³.
 ///
 /// # Errors
 /// `State` if the sums belong to no data: the precision is not positive definite.
-pub fn rebuild_arm(sums: &ArmSums, prior: Prior) -> Result<Arm> {
-    let d = sums.xx.len();
-    let covariance = invert(&sums.xx, prior.module_precision)?;
-    let mut mean = sums.xr.clone();
-    covariance.multiply(&sums.xr, &mut mean);
-    let mut coupling = sums.xz.clone();
+pub fn rebuild_arm_geometry(sum_xx: Symmetric, sum_xz: Rectangular, prior: Prior) -> Result<ArmGeometry> {
+    let covariance = invert(&sum_xx, prior.module_precision)?;
+    let mut coupling = sum_xz.clone();
     for (i, row) in coupling.iter_rows_mut().enumerate() {
         row.fill([0.0; 8]);
-        for (j, source) in sums.xz.iter_rows().enumerate().take(d) {
+        for (j, source) in sum_xz.iter_rows().enumerate() {
             add_scaled(row, covariance.get(i, j), source);
         }
     }
-    Ok(Arm { covariance, coupling, mean })
+    Ok(ArmGeometry { covariance, coupling, sum_xx, sum_xz })
 }
 
-/// S = λI + Σ z zᵀ − Σ_a B_aᵀ M_a, and from it P_0 and β. The order of `arms` decides the last bits: give them by name.
+/// c_a = P_a Σ x r, into an arm whose geometry and sums are right.
+pub fn rebuild_arm(arm: &mut Arm) {
+    arm.geometry.covariance.multiply(&arm.sum_xr, &mut arm.mean);
+}
+
+/// S = λI + Σ z zᵀ − Σ_a B_aᵀ M_a, and from it P_0. The order of `arms` decides the last bits: give them by name.
 ///
 /// # Errors
 /// `State` if the sums belong to no data.
-pub fn rebuild_shared<'a>(
-    sums: &SharedSums,
-    arms: impl Iterator<Item = (&'a ArmSums, &'a Arm)>,
+pub fn rebuild_shared_geometry<'a>(
+    sum_zz: Symmetric,
+    arms: impl Iterator<Item = &'a Arm>,
     prior: Prior,
-) -> Result<Shared> {
-    let k = sums.zz.len();
-    let mut schur = sums.zz.clone();
-    let mut right = sums.zr.clone();
-    for (arm_sums, arm) in arms {
-        subtract_product(&arm_sums.xz, &arm.coupling, &mut schur);
-        for (row, mean) in arm_sums.xz.iter_rows().zip(arm.mean.as_flattened()) {
+) -> Result<SharedGeometry> {
+    let mut schur = sum_zz.clone();
+    for arm in arms {
+        subtract_product(&arm.geometry.sum_xz, &arm.geometry.coupling, &mut schur);
+    }
+    Ok(SharedGeometry { covariance: invert(&schur, prior.shared_precision)?, sum_zz })
+}
+
+/// β = P_0 (Σ z r − Σ_a B_aᵀ c_a), into a shared part whose geometry and sums are right. `arms` as above.
+pub fn rebuild_shared<'a>(shared: &mut Shared, arms: impl Iterator<Item = &'a Arm>) {
+    let mut right = shared.sum_zr.clone();
+    for arm in arms {
+        for (row, mean) in arm.geometry.sum_xz.iter_rows().zip(arm.mean.as_flattened()) {
             add_scaled(&mut right, -mean, row);
         }
     }
-    let covariance = invert(&schur, prior.shared_precision)?;
-    let mut mean = pack(&vec![0.0; k]);
-    covariance.multiply(&right, &mut mean);
-    Ok(Shared { covariance, mean })
+    Arc::clone(&shared.geometry).covariance.multiply(&right, &mut shared.mean);
 }
 
 /// (λI + A)⁻¹.
