@@ -34,6 +34,9 @@ BUSY_TIMEOUT_S: Final = 0.010
 PAGE_BYTES: Final = 1024
 """A commit writes whole pages, of the table and of an index: 5 kB per decision so, 12 kB with pages of 4096."""
 
+FOLD_WAL_BYTES: Final = 4 * 2**20
+"""WAL size from which `upkeep.py` folds it into the database."""
+
 _SELECT_DECISION: Final = (
     "SELECT sequence, decision_id, time_us, module, propensity, source,"
     " (SELECT version FROM model_version WHERE number = model_version), record FROM decision"
@@ -113,6 +116,7 @@ class ExperienceLog:
         execute("PRAGMA journal_mode = WAL")
         execute("PRAGMA synchronous = NORMAL")
         execute("PRAGMA wal_autocheckpoint = 0")
+        execute(f"PRAGMA journal_size_limit = {FOLD_WAL_BYTES}")
         execute("PRAGMA cache_size = -16000")
         self._connection.executescript(files("pilotfish.experience").joinpath("schema.sql").read_text("utf-8"))
         execute("INSERT OR IGNORE INTO meta VALUES ('schema_version', ?)", (SCHEMA_VERSION,))

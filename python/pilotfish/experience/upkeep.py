@@ -6,9 +6,9 @@ import threading
 from pathlib import Path
 from typing import Final, Protocol
 
+from pilotfish.experience.log import FOLD_WAL_BYTES, PAGE_BYTES
+
 INTERVAL_S: Final = 0.5
-FOLD_WAL_BYTES: Final = 4 * 2**20
-"""WAL size from which it is folded into the database."""
 RESTART_WAL_BYTES: Final = 256 * 2**20
 """WAL size from which writers must let a fold finish, so that the file cannot grow for ever under a load without gaps.
 Any gap of a few milliseconds lets it start over by itself. A decision that meets the lock waits `BUSY_TIMEOUT_S`, then
@@ -57,7 +57,8 @@ class Upkeep:
 
     def _fold_wal(self, connection: sqlite3.Connection) -> None:
         size = self._wal.stat().st_size if self._wal.exists() else 0
-        if size >= FOLD_WAL_BYTES:
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        if size >= RESTART_WAL_BYTES:
+        if size <= FOLD_WAL_BYTES:  # the file is cut back to this size each time it starts over
+            return
+        _, n_frames, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if n_frames * PAGE_BYTES >= RESTART_WAL_BYTES:
             connection.execute("PRAGMA wal_checkpoint(RESTART)")
