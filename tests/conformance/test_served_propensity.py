@@ -30,7 +30,7 @@ TASKS = ("ocr", "search", "answer")
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine per explorer that has learned a little, so that scores differ and no arm is hopeless."""
     explorer = json.loads(_core.explorer_default(request.param))
-    opened = Engine(tmp_path_factory.mktemp("state"), EngineSettings(explorer=explorer))
+    opened = Engine(tmp_path_factory.mktemp("state"), EngineSettings(mode=Mode.ON, explorer=explorer))
     teach(opened, random.Random(5))
     yield opened
     opened.close()
@@ -160,7 +160,7 @@ def override_keeps_the_drawn_propensity(pmf: list[float], rng: random.Random) ->
 
 @pytest.fixture
 def thompson(tmp_path: Path) -> Iterator[Engine]:
-    opened = Engine(tmp_path, EngineSettings(explorer={"kind": "thompson", "scale": 1.0, "floor": 0.05}))
+    opened = Engine(tmp_path, EngineSettings(mode=Mode.ON, explorer={"kind": "thompson", "scale": 1.0, "floor": 0.05}))
     teach(opened, random.Random(5))
     yield opened
     opened.close()

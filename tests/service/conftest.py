@@ -10,5 +10,5 @@ from tests.service.running_server import Server, running_server
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """A running server with health and metrics ports."""
-    with running_server(management=True) as running:
+    with running_server(management=True, policy__mode="on") as running:
         yield running

@@ -27,12 +27,12 @@ def server() -> Iterator[Server]:
 def test_info_as_json_is_the_contract_s_message(server: Server) -> None:
     printed = json.loads(server.command("info", "--json").stdout)
 
-    assert printed["mode"] == "MODE_ON"
+    assert printed["mode"] == "MODE_ROLLOUT"
     assert len(printed["state_sha256"]) == 64
 
 
 def test_info_as_text_names_the_mode(server: Server) -> None:
-    assert re.search(r"^mode +on$", server.command("info").stdout, re.MULTILINE)
+    assert re.search(r"^mode +rollout", server.command("info").stdout, re.MULTILINE)
 
 
 def test_the_mode_that_was_set_is_shown_and_survives_a_restart() -> None:
@@ -114,7 +114,7 @@ def test_config_show_says_where_each_value_came_from(server: Server) -> None:
     shown = server.command("config", "show", "--origin").stdout.splitlines()
 
     assert f'data.socket_path = "{server.data_socket}"  # environment PILOTFISH_DATA__SOCKET_PATH' in shown
-    assert 'policy.mode = "on"  # default' in shown
+    assert 'policy.mode = "rollout"  # default' in shown
 
 
 @pytest.mark.parametrize(("content", "code"), [("policy: {mode: off}", 0), ("policy: {mod: off}", 1)])

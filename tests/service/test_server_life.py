@@ -27,7 +27,8 @@ def test_without_arguments_it_serves_where_the_client_looks(monkeypatch: pytest.
         with Client(deadline_ms=5000) as client:
             decision = client.select_module("extract", candidates=["a", "b"])
 
-        assert decision.source == "policy"
+        assert decision.id
+        assert decision.source in {"policy", "baseline"}  # five of a hundred units get the policy
         assert (placed.directory / ".local/state/pilotfish/experience.sqlite3").exists()
 
 

@@ -30,10 +30,10 @@ logger = logging.getLogger(__name__)
 class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an engine is made of. Everything but mode and share is frozen into the model version or the hash."""
 
-    mode: Mode = Mode.ON
+    mode: Mode = Mode.ROLLOUT
     """Mode of a fresh log; afterwards the last logged change is in force."""
     rollout_share: float = 0.05
-    """Share of units in mode rollout of a fresh log."""
+    """Share of units that mode rollout of a fresh log gives to the policy, which has shown nothing yet."""
     rollout_salt: str = "pilotfish"
     """Key of the rollout's hash; the same in every sidecar that shares units. At most 64 bytes."""
     encoder: dict[str, Any] = {}

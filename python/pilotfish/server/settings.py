@@ -78,10 +78,10 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How decisions are made. What shapes the model is frozen into its version: another value is another model."""
 
-    mode: ModeName = "on"
+    mode: ModeName = "rollout"
     """Mode of a fresh state directory; afterwards the last change made through the control socket is in force."""
     rollout_share: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.05
-    """Share of units that mode rollout of a fresh state directory gives to the policy."""
+    """Share of units that mode rollout of a fresh state directory gives to the policy. It has shown nothing yet."""
     rollout_salt: str = "pilotfish"
     """Key of the rollout's hash, at most 64 bytes; the same in sidecars that share units."""
     encoder: dict[str, Any] = {}

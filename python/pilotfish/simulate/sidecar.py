@@ -63,6 +63,7 @@ def running_sidecar() -> Iterator[Sidecar]:
             "PILOTFISH_STATE__DIRECTORY": str(directory / "state"),
             "PILOTFISH_MANAGEMENT__HEALTH_PORT": "0",
             "PILOTFISH_MANAGEMENT__METRICS_PORT": "0",
+            "PILOTFISH_POLICY__MODE": "on",
         }
         log_file = directory / "server.log"
         with log_file.open("wb") as log:

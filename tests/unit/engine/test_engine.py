@@ -25,16 +25,20 @@ def ask(task_type: str = "ocr", *, unit_id: str = "", request_id: str = "", **fi
     return Request(Task(task_type), MODULES, unit_id=unit_id, request_id=request_id, **fields)
 
 
+def open_engine(state_dir: Path) -> Engine:
+    return Engine(state_dir, EngineSettings(mode=Mode.ON))
+
+
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    opened = Engine(tmp_path)
+    opened = open_engine(tmp_path)
     yield opened
     opened.close()
 
 
 def reopened(engine: Engine) -> Engine:
     engine.close()
-    return Engine(engine.state_dir)
+    return open_engine(engine.state_dir)
 
 
 def decisions(engine: Engine, count: int, seed: int = 1) -> list[str]:
@@ -54,7 +58,7 @@ def signals(seed: int) -> dict[int, float]:
 
 
 def test_repeated_outcomes_across_a_restart_leave_the_state_byte_identical(tmp_path: Path) -> None:
-    once, often = Engine(tmp_path / "once"), Engine(tmp_path / "often")
+    once, often = open_engine(tmp_path / "once"), open_engine(tmp_path / "often")
     rng = random.Random(3)
     often.log._next_sequence = 1  # noqa: SLF001
     ids = []
@@ -77,12 +81,12 @@ def test_repeated_outcomes_across_a_restart_leave_the_state_byte_identical(tmp_p
 
 
 def test_signals_in_any_order_give_the_same_state(tmp_path: Path) -> None:
-    first = Engine(tmp_path / "0")
+    first = open_engine(tmp_path / "0")
     ids = decisions(first, 100)
     entries = [(decision_id, {s: v}) for i, decision_id in enumerate(ids) for s, v in signals(i).items()]
     states = []
     for order in range(3):
-        engine = Engine(tmp_path / str(order + 1))
+        engine = open_engine(tmp_path / str(order + 1))
         with sqlite3.connect(first.log.path) as source, sqlite3.connect(engine.log.path) as target:
             rows = source.execute("SELECT * FROM decision").fetchall()
             target.executemany("INSERT INTO decision VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
@@ -260,6 +264,12 @@ def test_batch_is_one_commit_and_keeps_errors_to_themselves(engine: Engine) -> N
     ] * 2
     assert answers[3] == answers[4]
     assert engine.log.decision_count == 2
+
+
+def test_fresh_engine_exposes_five_per_cent_and_no_more(tmp_path: Path) -> None:
+    fresh = Engine(tmp_path)
+    assert (fresh.mode, fresh.rollout_share) == (Mode.ROLLOUT, 0.05)
+    fresh.close()
 
 
 def test_mode_change_survives_a_restart(engine: Engine) -> None:

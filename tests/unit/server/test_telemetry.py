@@ -46,7 +46,7 @@ def test_counts_are_there_from_the_start(engine: Engine) -> None:
     metrics = shown(engine, Dispatcher())
 
     assert metrics['pilotfish_decisions_total{source="policy"}'] == 0.0
-    assert metrics['pilotfish_mode{mode="on"}'] == 1.0
+    assert metrics['pilotfish_mode{mode="rollout"}'] == 1.0
     assert metrics["pilotfish_unlogged_decisions_total"] == 0.0
 
 
