@@ -177,6 +177,9 @@ class Model:
     def state(self) -> bytes:
         """Return the model as bytes: the same bytes for the same values learned in the same order."""
 
+    def frozen(self) -> Model:
+        """Return a copy of this moment that later learning does not touch. Costs a few pointers."""
+
     def merge(self, other: Model) -> Model:
         """Return a model that has learned what both have; what both have seen counts twice.
 
@@ -187,13 +190,14 @@ class Model:
     def arrays(self) -> dict[str, bytes]:
         """Return sums and derived quantities by readable key, float64, for tests and diagnosis."""
 
-def explore(explorer: bytes, scores: Buffer, uncertainties: Buffer) -> bytes:
+def explore(explorer: bytes, scores: Buffer, uncertainties: Buffer, n_observed: float = 0.0) -> bytes:
     """Return probabilities, float64 [K], each at least floor / K.
 
     Args:
         explorer: JSON as under `explorer` in a specification.
         scores: float64 [K], finite, K >= 1.
         uncertainties: float64 [K], finite and >= 0.
+        n_observed: How many observations the scores rest on, >= 0; matters to explorers with an `anneal_count`.
 
     Raises:
         InvalidInputError: An argument breaks its rule.

@@ -102,18 +102,19 @@ class Learner:
     def state_sha256(self) -> str:
         """Return the SHA-256 of the learned state; equal histories give equal states."""
         with self._lock:
-            return hashlib.sha256(self.model.state() + self.health.state()).hexdigest()
+            model, health = self.model.frozen(), self.health.state()
+        return hashlib.sha256(model.state() + health).hexdigest()
 
     def checkpoint(self) -> None:
-        """Write the learned state if it has changed; learning waits for the copy, not for the disk."""
+        """Write the learned state if it has changed; learning waits for a few pointers, not for bytes or disk."""
         if self._checkpoints is None:
             return
         with self._lock:
             if self._folded == self._checkpointed:
                 return
-            state = Checkpoint(self._folded, self.model.version, self.model.state(), self.health.state())
-        self._checkpoints.write(state)
-        self._checkpointed = state.sequence
+            folded, model, health = self._folded, self.model.frozen(), self.health.state()
+        self._checkpoints.write(Checkpoint(folded, model.version, model.state(), health))
+        self._checkpointed = folded
 
     @property
     def checkpoint_due(self) -> bool:

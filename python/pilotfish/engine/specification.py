@@ -11,18 +11,23 @@ from pilotfish.rewards import SIGNAL_NAMES, RewardFunction
 
 DEFAULT_ENCODER: Final[dict[str, Any]] = {
     "declared": [],
-    "hashed_dims": 40,
-    "text_dims": 19,
-    "text_scale": 1.0,
-    "shared_dims": 32,
+    "hashed_dims": 32,
+    "text_dims": 31,
+    "text_scale": 0.15,
+    "shared_dims": 48,
 }
 DEFAULT_LEARNER: Final[dict[str, Any]] = {
-    "module_precision": 1.0,
+    "module_precision": 4.0,
     "shared_precision": 1.0,
-    "noise_variance": 0.1,
+    "noise_variance": 0.25,
     "noise_count": 10.0,
 }
-DEFAULT_EXPLORER: Final[dict[str, Any]] = {"kind": "thompson", "scale": 0.5, "floor": 0.02}
+DEFAULT_EXPLORER: Final[dict[str, Any]] = {
+    "kind": "thompson",
+    "scale": 1.0,
+    "anneal_count": 500.0,
+    "floor": 0.01,
+}
 
 
 def model_specification(

@@ -10,11 +10,13 @@ use crate::errors::{invalid, to_py};
 
 /// Probabilities from scores and uncertainties.
 #[pyfunction]
+#[pyo3(signature = (explorer, scores, uncertainties, n_observed=0.0))]
 pub fn explore<'py>(
     py: Python<'py>,
     explorer: &[u8],
     scores: &Bound<'py, PyAny>,
     uncertainties: &Bound<'py, PyAny>,
+    n_observed: f64,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let (mut score_values, mut uncertainty_values, mut pmf) = (Vec::new(), Vec::new(), Vec::new());
     read_vector("scores", scores, &mut score_values)?;
@@ -22,7 +24,7 @@ pub fn explore<'py>(
     Fields::parse("explorer", explorer)
         .and_then(Explorer::from_fields)
         .and_then(|explorer| {
-            explorer.pmf(&score_values, &uncertainty_values, &mut ThompsonScratch::default(), &mut pmf)
+            explorer.pmf(&score_values, &uncertainty_values, n_observed, &mut ThompsonScratch::default(), &mut pmf)
         })
         .map_err(|error| to_py(py, &error))?;
     to_bytes(py, &pmf)

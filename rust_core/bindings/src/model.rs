@@ -182,6 +182,10 @@ impl Model {
         Ok(PyBytes::new(py, &raise(py, py.detach(|| self.inner.state()))?))
     }
 
+    fn frozen(&self) -> Self {
+        Self { inner: self.inner.frozen() }
+    }
+
     fn merge(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
         raise(py, py.detach(|| self.inner.merge(&other.inner))).map(|inner| Self { inner })
     }

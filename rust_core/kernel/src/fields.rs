@@ -57,6 +57,20 @@ impl Fields {
         }
     }
 
+    /// The same under a key that may be absent, and then has this value.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it is there and breaks the rule.
+    pub fn optional_number(
+        &mut self,
+        key: &'static str,
+        absent: f64,
+        rule: &str,
+        holds: impl Fn(f64) -> bool,
+    ) -> Result<f64> {
+        if self.map.contains_key(key) { self.number(key, rule, holds) } else { Ok(absent) }
+    }
+
     /// A whole number in `[low, high]`.
     ///
     /// # Errors

@@ -182,7 +182,9 @@ mod tests {
         let spec = Spec::from_json(spec().to_string().as_bytes()).unwrap();
         let canonical = spec.canonical();
         assert!(canonical.starts_with(r#"{"encoder":{"declared":[{"kind":"category","#));
-        assert!(canonical.contains(r#""explorer":{"floor":0.02,"gamma":10.0,"kind":"inverse_gap"}"#));
+        assert!(
+            canonical.contains(r#""explorer":{"anneal_count":0.0,"floor":0.02,"gamma":10.0,"kind":"inverse_gap"}"#)
+        );
         let again = Spec::from_json(canonical.as_bytes()).unwrap();
         assert_eq!((again.canonical(), again.version()), (canonical, spec.version()));
         assert_eq!(spec.version().len(), 64);

@@ -80,7 +80,7 @@ fn explorers_agree_with_their_oracle() {
         let explorer = Explorer::from_fields(fields).unwrap();
         let (scores, uncertainties) = (numbers(&case["scores"]), numbers(&case["uncertainties"]));
         let mut pmf = Vec::new();
-        explorer.pmf(&scores, &uncertainties, &mut ThompsonScratch::default(), &mut pmf).unwrap();
+        explorer.pmf(&scores, &uncertainties, 0.0, &mut ThompsonScratch::default(), &mut pmf).unwrap();
         close(&pmf, &numbers(&case["pmf"]), case["tolerance"].as_f64().unwrap());
     }
 }

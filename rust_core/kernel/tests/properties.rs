@@ -22,7 +22,7 @@ fn explorers() -> Vec<Explorer> {
 
 fn probabilities(explorer: &Explorer, scores: &[f64], uncertainties: &[f64]) -> Vec<f64> {
     let mut pmf = Vec::new();
-    explorer.pmf(scores, uncertainties, &mut ThompsonScratch::default(), &mut pmf).unwrap();
+    explorer.pmf(scores, uncertainties, 0.0, &mut ThompsonScratch::default(), &mut pmf).unwrap();
     pmf
 }
 

@@ -25,7 +25,7 @@ def specification(**changes: object) -> bytes:
             "noise_variance": 0.1,
             "noise_count": 10.0,
         },
-        "explorer": {"kind": "thompson", "scale": 0.5, "floor": 0.02},
+        "explorer": {"kind": "thompson", "scale": 0.5, "anneal_count": 0.0, "floor": 0.02},
     }
     for key, value in changes.items():
         if key in parts:

@@ -38,8 +38,10 @@ class DenseTwin:
         rows, utilities = np.array(self.rows), np.array(self.utilities)
         covariance = np.linalg.inv(np.diag(prior) + rows.T @ rows)
         row, n = self.row(x, z, module), len(utilities)
-        variance = (n * np.var(utilities) + NOISE_COUNT * NOISE_VARIANCE) / (n + NOISE_COUNT)
-        mean = row @ covariance @ (rows.T @ utilities)
+        right = rows.T @ utilities
+        scatter = utilities @ utilities - right @ covariance @ right
+        variance = (scatter + NOISE_COUNT * NOISE_VARIANCE) / (n + NOISE_COUNT)
+        mean = row @ covariance @ right
         return float(mean), float(np.sqrt(variance * (row @ covariance @ row)))
 
 

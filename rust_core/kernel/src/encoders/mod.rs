@@ -12,7 +12,7 @@ mod text;
 
 pub use declared::Declared;
 pub use hashing::Feature;
-pub use module::encode_module;
+pub use module::{encode_common, encode_module};
 pub use task::{TaskEncoder, TaskFeatures};
 
 use crate::error::{KernelError, Result};

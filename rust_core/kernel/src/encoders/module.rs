@@ -1,25 +1,41 @@
 //! A module, in the light of the task, as z = [1 | hashed].
+//!
+//! z holds what outcomes have in common whichever module runs: the task's own features (some tasks are harder than others,
+//! for everybody; without these each module would have to learn that alone), the module's, and the product of each with each.
 
 use super::hashing::{Feature, cross, label_hash, scatter, sort, undeclared};
 use super::{Module, check_finite};
 use crate::error::Result;
-use crate::linalg::{Lane, dot};
+use crate::linalg::{Lane, add_scaled, dot};
 
 /// Module features that meet the features of the task.
 const CROSSED_MAX: usize = 32;
 
-/// Writes z: the bias, the module's own features, and the product of each with each of the task's (`task`, sorted).
+/// Writes the part of z that all modules of one task share: the bias and the task's features (`task`, sorted).
+pub fn encode_common(task: &[Feature], z: &mut [Lane], n_shared: usize) {
+    z.fill([0.0; 8]);
+    if n_shared > 1 {
+        for feature in task {
+            scatter(feature.hash, feature.value, &mut z.as_flattened_mut()[1..n_shared]);
+        }
+        shorten(z);
+    }
+    z.as_flattened_mut()[0] = 1.0;
+}
+
+/// Writes z: what is `common` to all modules, the module's own features, and the product of each with each of the task's.
 ///
-/// The part after the bias is divided by max(1, its length), so that a module cannot shout by listing many features.
-/// A module without features has z = [1, 0, …]. `features` and `name` are scratch. Cost: task features × module features.
+/// The task's part and the module's are each divided by max(1, its length), so that neither can shout by listing many
+/// features. Without features on either side z = [1, 0, …]. `features` and `name` are scratch. Cost: task features × module
+/// features.
 ///
 /// # Errors
 /// `InvalidInput` naming the feature that is not finite.
 pub fn encode_module(
     module: &Module<'_>,
     task: &[Feature],
-    features: &mut Vec<Feature>,
-    name: &mut String,
+    common: &[Lane],
+    (features, name): (&mut Vec<Feature>, &mut String),
     z: &mut [Lane],
     n_shared: usize,
 ) -> Result<()> {
@@ -45,14 +61,19 @@ pub fn encode_module(
                 scatter(cross(theirs.hash, ours.hash), theirs.value * ours.value, slots);
             }
         }
-        let norm = dot(z, z).sqrt();
-        if norm > 1.0 {
-            let factor = 1.0 / norm;
-            z.as_flattened_mut().iter_mut().for_each(|v| *v *= factor);
-        }
+        shorten(z);
     }
-    z.as_flattened_mut()[0] = 1.0;
+    add_scaled(z, 1.0, common);
     Ok(())
+}
+
+/// Divides by max(1, length).
+fn shorten(z: &mut [Lane]) {
+    let norm = dot(z, z).sqrt();
+    if norm > 1.0 {
+        let factor = 1.0 / norm;
+        z.as_flattened_mut().iter_mut().for_each(|v| *v *= factor);
+    }
 }
 
 #[cfg(test)]
@@ -62,15 +83,22 @@ mod tests {
     use crate::linalg::zeros;
 
     fn encode(module: &Module<'_>, task: &[Feature], k: usize) -> Vec<f64> {
-        let mut z = zeros(k);
-        encode_module(module, task, &mut Vec::new(), &mut String::new(), &mut z, k).unwrap();
+        let (mut common, mut z) = (zeros(k), zeros(k));
+        encode_common(task, &mut common, k);
+        encode_module(module, task, &common, (&mut Vec::new(), &mut String::new()), &mut z, k).unwrap();
         z.as_flattened()[..k].to_vec()
     }
 
     #[test]
-    fn a_module_without_features_is_the_bias_alone() {
-        let task = [Feature { hash: 9, value: 1.0 }];
-        assert_eq!(encode(&Module { name: "a", ..Module::default() }, &task, 4), [1.0, 0.0, 0.0, 0.0]);
+    fn without_features_on_either_side_there_is_the_bias_alone() {
+        assert_eq!(encode(&Module { name: "a", ..Module::default() }, &[], 4), [1.0, 0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn a_module_without_features_still_shows_how_hard_the_task_is() {
+        let bare = Module { name: "a", ..Module::default() };
+        let (easy, hard) = (encode(&bare, &[Feature { hash: 9, value: 1.0 }], 16), encode(&bare, &[], 16));
+        assert_ne!(easy, hard);
     }
 
     #[test]

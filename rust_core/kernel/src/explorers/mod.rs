@@ -87,6 +87,7 @@ impl Explorer {
     }
 
     /// Fills `pmf` with one probability per action; each is at least floor / K and they sum to 1 within rounding.
+    /// `n_observed` counts what the scores rest on.
     ///
     /// # Errors
     /// `InvalidInput` if there is no action, the lengths differ, a score is not finite, or an uncertainty is not finite
@@ -95,6 +96,7 @@ impl Explorer {
         &self,
         scores: &[f64],
         uncertainties: &[f64],
+        n_observed: f64,
         scratch: &mut ThompsonScratch,
         pmf: &mut Vec<f64>,
     ) -> Result<()> {
@@ -120,15 +122,27 @@ impl Explorer {
         match self.rule {
             Rule::Uniform(_) => Uniform::fill(pmf),
             Rule::EpsilonGreedy(rule) => rule.fill(scores, pmf),
-            Rule::InverseGap(rule) => rule.fill(scores, pmf),
+            Rule::InverseGap(rule) => rule.fill(scores, n_observed, pmf),
             Rule::Thompson(rule) => widest(
                 #[inline(always)]
-                || rule.fill(scores, uncertainties, scratch, pmf),
+                || rule.fill(scores, uncertainties, n_observed, scratch, pmf),
             ),
         }
         apply_floor(self.floor, pmf);
         Ok(())
     }
+}
+
+/// √(c / (c + n)): how much of its first exploration an explorer keeps after n observations; 1 for c = 0.
+///
+/// A posterior shrinks with √n by itself, yet what remains of exploration then costs as much per decision as it ever teaches.
+/// The rate is that of SquareCB's schedule γ ∝ √n (Foster and Rakhlin 2020, theorem 1), shifted so that it starts at 1.
+fn annealed(anneal_count: f64, n_observed: f64) -> f64 {
+    if anneal_count > 0.0 { (anneal_count / (anneal_count + n_observed)).sqrt() } else { 1.0 }
+}
+
+fn read_anneal_count(fields: &mut Fields) -> Result<f64> {
+    fields.optional_number("anneal_count", 0.0, ">= 0", |v| v >= 0.0)
 }
 
 #[cfg(test)]
@@ -153,11 +167,34 @@ mod tests {
         let scores: Vec<f64> = (0..30).map(|i| libm::sin(f64::from(i))).collect();
         let uncertainties: Vec<f64> = (0..30).map(|i| 0.01 + libm::sin(f64::from(i) * 0.7).abs()).collect();
         let (mut wide, mut plain) = (Vec::new(), vec![0.0; 30]);
-        let rule = Thompson { scale: 0.5 };
+        let rule = Thompson { scale: 0.5, anneal_count: 0.0 };
         let explorer = Explorer { floor: 0.0, rule: Rule::Thompson(rule) };
-        explorer.pmf(&scores, &uncertainties, &mut ThompsonScratch::default(), &mut wide).unwrap();
-        rule.fill(&scores, &uncertainties, &mut ThompsonScratch::default(), &mut plain);
+        explorer.pmf(&scores, &uncertainties, 0.0, &mut ThompsonScratch::default(), &mut wide).unwrap();
+        rule.fill(&scores, &uncertainties, 0.0, &mut ThompsonScratch::default(), &mut plain);
         assert_eq!(wide, plain);
+    }
+
+    #[test]
+    fn exploration_halves_when_observations_are_three_times_the_count() {
+        assert!((annealed(100.0, 300.0) - 0.5).abs() < 1e-15);
+        assert_eq!([annealed(100.0, 0.0), annealed(0.0, 1e9)], [1.0, 1.0]);
+    }
+
+    #[test]
+    fn annealed_explorers_go_for_the_best_in_the_end() {
+        for json in [
+            r#"{"kind":"thompson","scale":1,"anneal_count":100,"floor":0}"#,
+            r#"{"kind":"inverse_gap","gamma":5,"anneal_count":100,"floor":0}"#,
+        ] {
+            let explorer = read(json).unwrap();
+            let best = |n_observed| {
+                let mut pmf = Vec::new();
+                let mut scratch = ThompsonScratch::default();
+                explorer.pmf(&[0.5, 0.4], &[0.2, 0.2], n_observed, &mut scratch, &mut pmf).unwrap();
+                pmf[0]
+            };
+            assert!(best(0.0) < best(1e3) && best(1e3) < best(1e5) && best(1e5) > 0.9, "{json}");
+        }
     }
 
     #[test]
@@ -170,7 +207,7 @@ mod tests {
     fn inputs_that_are_no_scores_are_refused() {
         let explorer = read(DEFAULTS[0].1).unwrap();
         let message = |scores: &[f64], uncertainties: &[f64]| {
-            let outcome = explorer.pmf(scores, uncertainties, &mut ThompsonScratch::default(), &mut Vec::new());
+            let outcome = explorer.pmf(scores, uncertainties, 0.0, &mut ThompsonScratch::default(), &mut Vec::new());
             outcome.unwrap_err().to_string()
         };
         assert_eq!(message(&[], &[]), "len(scores) == 0, must be >= 1");

@@ -22,6 +22,8 @@ use crate::pmf::share_among_best;
 pub struct Thompson {
     /// What uncertainties are multiplied by, >= 0; 0 is greedy.
     pub scale: f64,
+    /// Observations after which the scale has shrunk by √2, see `annealed` in the folder's module; 0: it never does.
+    pub anneal_count: f64,
 }
 
 /// Half-width of an action's support, in σ.
@@ -78,19 +80,28 @@ pub struct ThompsonScratch {
 
 impl Thompson {
     pub(super) fn from_fields(fields: &mut Fields) -> Result<Self> {
-        Ok(Self { scale: fields.number("scale", ">= 0", |v| v >= 0.0)? })
+        let scale = fields.number("scale", ">= 0", |v| v >= 0.0)?;
+        Ok(Self { scale, anneal_count: super::read_anneal_count(fields)? })
     }
 
     #[inline(always)]
-    pub(super) fn fill(self, scores: &[f64], uncertainties: &[f64], scratch: &mut ThompsonScratch, pmf: &mut [f64]) {
+    pub(super) fn fill(
+        self,
+        scores: &[f64],
+        uncertainties: &[f64],
+        n_observed: f64,
+        scratch: &mut ThompsonScratch,
+        pmf: &mut [f64],
+    ) {
+        let scale = self.scale * super::annealed(self.anneal_count, n_observed);
         let largest = scores.iter().fold(0.0_f64, |largest, score| largest.max(score.abs()));
-        let widest = self.scale * uncertainties.iter().copied().fold(0.0, f64::max);
+        let widest = scale * uncertainties.iter().copied().fold(0.0, f64::max);
         let alive = &mut scratch.alive;
         alive.clear();
         let mut start = f64::NEG_INFINITY;
         if widest > 0.0 && widest.is_finite() {
             for (action, (mean, uncertainty)) in scores.iter().zip(uncertainties).enumerate() {
-                let deviation = (self.scale * uncertainty).max(NARROWEST * widest).max(RESOLUTION * largest);
+                let deviation = (scale * uncertainty).max(NARROWEST * widest).max(RESOLUTION * largest);
                 start = start.max(mean - REACH * deviation);
                 alive.push(Alive {
                     action,
@@ -180,7 +191,13 @@ mod tests {
 
     fn pmf(scale: f64, scores: &[f64], uncertainties: &[f64]) -> Vec<f64> {
         let mut pmf = vec![0.0; scores.len()];
-        Thompson { scale }.fill(scores, uncertainties, &mut ThompsonScratch::default(), &mut pmf);
+        Thompson { scale, anneal_count: 0.0 }.fill(
+            scores,
+            uncertainties,
+            0.0,
+            &mut ThompsonScratch::default(),
+            &mut pmf,
+        );
         pmf
     }
 

@@ -112,8 +112,12 @@ impl Model {
                 }
             },
         );
+        let observed = scratch.active.iter().filter_map(|(signal, weight)| {
+            snapshot.heads.get(*signal).map(|head| weight / total * head.shared.moments.count as f64)
+        });
+        let n_observed = observed.sum();
         let Scratch { scores, uncertainties, thompson, pmf, .. } = scratch;
-        self.spec.explorer.pmf(scores, uncertainties, thompson, pmf)?;
+        self.spec.explorer.pmf(scores, uncertainties, n_observed, thompson, pmf)?;
         let index = sample(pmf, seed)?;
         Ok(Chosen { index, propensity: pmf[index] })
     }

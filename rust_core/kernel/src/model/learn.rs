@@ -82,10 +82,10 @@ impl Model {
         Ok(())
     }
 
-    /// The noise variance of a signal, from its moments.
+    /// The noise variance of a signal.
     pub(super) fn noise_variance(&self, head: &Head) -> f64 {
         let learner = &self.spec.learner;
-        head.shared.moments.noise_variance(learner.noise_variance, learner.noise_count)
+        head.shared.noise_variance(learner.noise_variance, learner.noise_count)
     }
 
     fn check_outcome(&self, module: &str, signal: usize, utility: f64) -> Result<()> {

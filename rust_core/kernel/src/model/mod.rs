@@ -107,6 +107,12 @@ impl Model {
         &self.version
     }
 
+    /// A copy of this moment that later learning does not touch; it costs a few pointers.
+    #[must_use]
+    pub fn frozen(&self) -> Self {
+        Self::assemble(self.spec.clone(), (*self.snapshot.load_full()).clone())
+    }
+
     /// Length d of x.
     #[must_use]
     pub fn n_context(&self) -> usize {
@@ -145,6 +151,7 @@ impl Model {
             put("noise_variance".into(), vec![*noise_variance]);
             put("shared/covariance".into(), shared.geometry.covariance.to_dense());
             put("shared/mean".into(), vector(&shared.mean, k));
+            put("shared/scatter".into(), vec![shared.scatter]);
             put("shared/sum_zz".into(), shared.geometry.sum_zz.to_dense());
             put("shared/sum_zr".into(), vector(&shared.sum_zr, k));
             put("shared/moments".into(), shared.moments.to_vec());

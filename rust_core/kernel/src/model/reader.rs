@@ -52,7 +52,7 @@ impl<'a> Reader<'a> {
     }
 
     fn head(&self, signal: &str, body: &HeadBody) -> Result<Head> {
-        let shared = self.shared(format!("{signal}/shared"), &body.shared)?;
+        let shared = self.shared(format!("{signal}/shared"), &body.shared, body.scatter)?;
         let mut arms = vec![None; self.names.len()];
         let (mut last, mut count) = ("", 0_u64);
         for (name, body) in &body.arms {
@@ -77,7 +77,7 @@ impl<'a> Reader<'a> {
         Ok(head)
     }
 
-    fn shared(&self, place: String, body: &UtilityBody) -> Result<Shared> {
+    fn shared(&self, place: String, body: &UtilityBody, scatter: f64) -> Result<Shared> {
         let k = self.model.n_shared();
         let part = Part { place, count: body.moments.0 as f64, lambda: self.model.prior.shared_precision };
         let SharedGeometryBody { covariance, sum_zz } = part.geometry(&self.body.shared_geometries, body.geometry)?;
@@ -90,6 +90,7 @@ impl<'a> Reader<'a> {
             mean: part.vector("mean", k, &body.mean, part.mean_bound())?,
             sum_zr: part.vector("sum_zr", k, &body.sum, part.count * MAGNITUDE_MAX)?,
             moments: part.moments(body.moments)?,
+            scatter: part.scatter(scatter)?,
         })
     }
 
@@ -144,6 +145,12 @@ impl Part {
     fn vector(&self, key: &str, n: usize, values: &[f64], bound: f64) -> Result<Vec<Lane>> {
         self.check(key, n, values, bound)?;
         Ok(pack(values))
+    }
+
+    /// At most Σ r², which is at most the count.
+    fn scatter(&self, value: f64) -> Result<f64> {
+        self.check("scatter", 1, &[value], self.count)?;
+        if value < 0.0 { self.refuse(format_args!("scatter == {value}, must be >= 0")) } else { Ok(value) }
     }
 
     fn mean_bound(&self) -> f64 {

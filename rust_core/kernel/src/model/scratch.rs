@@ -1,7 +1,7 @@
 //! Space that is kept from one call to the next, so that a decision allocates nothing once it is warm.
 
 use super::Model;
-use crate::encoders::{MAGNITUDE_MAX, Module, Task, TaskFeatures, encode_module};
+use crate::encoders::{MAGNITUDE_MAX, Module, Task, TaskFeatures, encode_common, encode_module};
 use crate::error::{KernelError, Result};
 use crate::explorers::ThompsonScratch;
 use crate::linalg::{LANES, Lane, lanes_for};
@@ -23,6 +23,7 @@ pub struct Scratch {
     pub(super) uncertainties: Vec<f64>,
     pub(super) pmf: Vec<f64>,
     task: TaskFeatures,
+    common: Vec<Lane>,
     module: Vec<crate::encoders::Feature>,
     name: String,
 }
@@ -66,8 +67,11 @@ impl Scratch {
         let k = model.n_shared();
         let stride = lanes_for(k);
         self.z.resize(modules.len() * stride, [0.0; LANES]);
-        for (module, z) in modules.iter().zip(self.z.chunks_exact_mut(stride)) {
-            encode_module(module, &self.task.crossed, &mut self.module, &mut self.name, z, k)?;
+        self.common.resize(stride, [0.0; LANES]);
+        let Self { z, common, task, module: features, name, .. } = self;
+        encode_common(&task.crossed, common, k);
+        for (module, z) in modules.iter().zip(z.chunks_exact_mut(stride)) {
+            encode_module(module, &task.crossed, common, (features, name), z, k)?;
         }
         Ok(())
     }

@@ -54,6 +54,7 @@ pub(super) struct UtilityBody {
 #[derive(Serialize, Deserialize)]
 pub(super) struct HeadBody {
     pub shared: UtilityBody,
+    pub scatter: f64,
     pub arms: Vec<(String, UtilityBody)>,
 }
 
@@ -115,7 +116,7 @@ impl Model {
                 (name.to_owned(), utilities)
             });
             let arms = arms.collect();
-            heads.push(HeadBody { shared, arms });
+            heads.push(HeadBody { shared, scatter: head.shared.scatter, arms });
         }
         Body { spec: self.spec.canonical(), shared_geometries, arm_geometries, heads }
     }

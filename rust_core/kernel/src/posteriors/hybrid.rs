@@ -90,6 +90,8 @@ pub struct Shared {
     pub sum_zr: Vec<Lane>,
     /// Count and moments of r.
     pub moments: Moments,
+    /// Σ (r − predicted)² / q over the observations, each predicted before it was seen: what the model does not explain.
+    pub scatter: f64,
 }
 
 impl ArmGeometry {
@@ -168,7 +170,21 @@ impl Shared {
     /// Before any observation.
     #[must_use]
     pub fn prior(geometry: Arc<SharedGeometry>, k: usize) -> Self {
-        Self { geometry, mean: zeros(k), sum_zr: zeros(k), moments: Moments::default() }
+        Self { geometry, mean: zeros(k), sum_zr: zeros(k), moments: Moments::default(), scatter: 0.0 }
+    }
+
+    /// (scatter + n₀ · s₀²) / (n + n₀), the noise variance after n observations; s₀² if n = 0.
+    ///
+    /// Source: the conjugate normal-inverse-gamma prior (Bishop, Pattern Recognition and Machine Learning, 2006, exercise
+    /// 3.12). The scatter equals Σ r² − Σ_a (Σ x r)ᵀ c_a − bᵀβ, so it does not depend on the order of the observations and is
+    /// rebuilt from the sums. Unlike the variance of r it leaves out what the model explains: exploration ends where the
+    /// answer is known, and one scale of exploration serves easy and hard problems.
+    #[must_use]
+    pub fn noise_variance(&self, prior_variance: f64, prior_count: f64) -> f64 {
+        if self.moments.count == 0 {
+            return prior_variance;
+        }
+        (self.scatter + prior_count * prior_variance) / (self.moments.count as f64 + prior_count)
     }
 
     /// Mean xᵀc_a + uᵀβ, with the u of `SharedGeometry::spread`.
@@ -197,6 +213,7 @@ impl Shared {
         if step.exact {
             let e = seen.utility - dot(seen.x, &arm.mean);
             let surprise = (e - dot(&step.u, &self.mean)) / step.q;
+            self.scatter += surprise * surprise * step.q;
             add_scaled(&mut self.mean, surprise, &step.g);
             add_scaled(&mut arm.mean, e / (1.0 + step.s), &step.v);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::hybrid::{Arm, ArmGeometry, Prior, Shared, SharedGeometry};
 use crate::error::{KernelError, Result};
-use crate::linalg::{Rectangular, Symmetric, add_scaled, invert_positive_definite};
+use crate::linalg::{Rectangular, Symmetric, add_scaled, dot, invert_positive_definite};
 
 /// A_a = λI + Σ x xᵀ, and from it P_a and M_a. Cost: d³.
 ///
@@ -43,15 +43,19 @@ pub fn rebuild_shared_geometry<'a>(
     Ok(SharedGeometry { covariance: invert(&schur, prior.shared_precision)?, sum_zz })
 }
 
-/// β = P_0 (Σ z r − Σ_a B_aᵀ c_a), into a shared part whose geometry and sums are right. `arms` as above.
+/// β = P_0 b with b = Σ z r − Σ_a B_aᵀ c_a, and the scatter Σ r² − Σ_a (Σ x r)ᵀ c_a − bᵀβ, into a shared part whose geometry and sums are right. `arms` as above.
 pub fn rebuild_shared<'a>(shared: &mut Shared, arms: impl Iterator<Item = &'a Arm>) {
     let mut right = shared.sum_zr.clone();
+    let mut scatter = shared.moments.squares;
     for arm in arms {
+        scatter -= dot(&arm.sum_xr, &arm.mean);
         for (row, mean) in arm.geometry.sum_xz.iter_rows().zip(arm.mean.as_flattened()) {
             add_scaled(&mut right, -mean, row);
         }
     }
     Arc::clone(&shared.geometry).covariance.multiply(&right, &mut shared.mean);
+    // Rounding may leave a negative remainder where the model explains everything.
+    shared.scatter = (scatter - dot(&right, &shared.mean)).max(0.0);
 }
 
 /// (λI + A)⁻¹.
