@@ -29,7 +29,7 @@ _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
 @click.command()
 @click.option("--json", "json_file", type=_FILE, help="Write the figures to this file.")
-@click.option("--seed", default=0, show_default=True, help="Draws the order of the requests and of the modules.")
+@click.option("--seed", default=9, show_default=True, help="Draws the order of the requests and of the modules.")
 @click.option(
     "--plot", "plot_file", type=_FILE, default=PLOT_FILE, show_default=True, help="Learning curve: .png, .svg or .pdf."
 )

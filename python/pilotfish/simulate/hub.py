@@ -17,6 +17,9 @@ WORK_MS_PER_BILLION: Final = 0.1
 """Simulated time of a module's work, grown with its size: 5 to 9 ms, a few hundredths of what such models take, so that
 the pass ends in seconds."""
 
+SIGNAL_WEIGHTS: Final = {"quality": 1.0, "cost_usd": 0.1, "latency_ms": 0.1}
+"""What this hub cares about: good answers, and between equals the cheap and quick one. Every task completes here."""
+
 USUAL_DEADLINE_MS: Final = 20.0
 """The client's default deadline of a decision."""
 
@@ -90,7 +93,10 @@ class Hub:
     async def _serve(self, request: TableRequest) -> Served:
         asked = time.perf_counter()
         decision = await self._client.select_module(
-            request.task, candidates=self._candidates, description=request.query
+            request.task,
+            candidates=self._candidates,
+            description=request.query,
+            signal_weights=SIGNAL_WEIGHTS,
         )
         answered = time.perf_counter()
         index = self._index_of[decision.module]
