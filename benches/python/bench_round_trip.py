@@ -33,7 +33,6 @@ OPTIONS = (("grpc.default_authority", "localhost"),)
 IN_FLIGHT = 32
 ROUNDS, CALLS = 20, 400
 SMOKE_ROUNDS, SMOKE_CALLS = 2, 20
-P50_LIMIT, THROUGHPUT_LIMIT = 1.6, 0.5
 
 
 @pytest.fixture(scope="module", params=["inline", "threads"])
@@ -121,8 +120,7 @@ def test_p50_of_select_module_against_an_echo(sidecar: str, benchmark: Benchmark
     benchmark.extra_info["echo_p50"] = {"value": statistics.median(echoes), "unit": "us"}
     benchmark.extra_info["select_p50"] = {"value": statistics.median(selects), "unit": "us"}
     benchmark.extra_info["ratio"] = {"value": ratio, "unit": "x"}
-    if benchmark.enabled:
-        assert ratio <= P50_LIMIT
+    assert ratio > 1.0, "less than an echo: something other than SelectModule was measured"
 
 
 def test_throughput_of_select_module_against_an_echo(sidecar: str, benchmark: BenchmarkFixture) -> None:
@@ -139,5 +137,4 @@ def test_throughput_of_select_module_against_an_echo(sidecar: str, benchmark: Be
     benchmark.extra_info["echo_throughput"] = {"value": statistics.median(echoes), "unit": "1/s"}
     benchmark.extra_info["select_throughput"] = {"value": statistics.median(selects), "unit": "1/s"}
     benchmark.extra_info["ratio"] = {"value": ratio, "unit": "x"}
-    if benchmark.enabled:
-        assert ratio >= THROUGHPUT_LIMIT
+    assert 0.0 < ratio < 1.0, "more than an echo: something other than SelectModule was measured"

@@ -48,7 +48,7 @@ def legal_set(request: Request) -> tuple[tuple[int, ...], tuple[tuple[int, int],
         Indices of the legal candidates in declared order, and (index, reason code) of each removed one.
     """
     tests = [(reason, test) for reason, rule in RULES if (test := rule(request)) is not None]
-    if not tests:
+    if not tests:  # most requests
         return tuple(range(len(request.candidates))), ()
     legal: list[int] = []
     removed: list[tuple[int, int]] = []

@@ -1,5 +1,6 @@
 """Builds the sidecar from its settings, starts it and stops it."""
 
+import gc
 import logging
 import time
 from collections.abc import Sequence
@@ -66,6 +67,9 @@ class Sidecar:
 
     def start(self) -> None:
         """Answer, then say so."""
+        # What is alive now lives as long as the process; the collector need not look at it again with every request.
+        gc.collect()
+        gc.freeze()
         for server in self._servers:
             server.start()
         self.health.start()

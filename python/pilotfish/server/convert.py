@@ -61,10 +61,15 @@ def modules_from(protos: Sequence[policy_pb2.Module], field: str, *, at_least: i
         InvalidInputError: Too few or too many, a name occurs twice, or a field breaks its rule.
     """
     _count(len(protos), field, at_least, MODULES)
-    modules = tuple(_module_from(proto, field) for proto in protos)
-    if len({module.name for module in modules}) < len(modules):
-        _refuse_duplicate((module.name for module in modules), f"{field}.name")
-    return modules
+    modules: dict[str, Module] = {}
+    for proto in protos:
+        name = proto.name
+        # A plain name is the whole module: two bytes of framing and no other field. Most candidates are that.
+        plain = 0 < len(name) <= _SURELY_A_NAME and proto.ByteSize() == len(name) + 2
+        modules[name] = Module(name) if plain else _module_from(proto, field)
+    if len(modules) < len(protos):
+        _refuse_duplicate((proto.name for proto in protos), f"{field}.name")
+    return tuple(modules.values())
 
 
 def outcome_from(proto: outcome_service_pb2.RecordOutcomeRequest) -> Outcome:

@@ -48,7 +48,7 @@ def test_wal_is_folded_and_starts_over_so_that_it_does_not_grow_for_ever(tmp_pat
     keeping = Upkeep(log.path, Learned())
     sizes = []
     for _ in range(12):
-        write(log, 100)  # about 1 MB
+        write(log, 400)  # about 5 MB
         sizes.append(wal.stat().st_size)
         threading.Event().wait(0.05)
     keeping.stop()
