@@ -100,7 +100,7 @@ def test_the_learning_curve_is_kept_where_it_says(played: Played) -> None:
 
 
 def test_a_sidecar_that_refuses_to_start_is_quoted(tmp_path: Path) -> None:
-    run = run_demo(tmp_path, "--limit", "1", PILOTFISH_POLICY__MODE="sideways")
+    run = run_demo(tmp_path, "--limit", "1", PILOTFISH_SERVER__BACKEND="sideways")
 
     assert run.returncode == 1
     assert "the sidecar does not serve (ended with code 64)" in run.stderr

@@ -32,7 +32,7 @@ BUSY_TIMEOUT_S: Final = 0.010
 """How long a write waits for another process's lock: half a decision's deadline, then the caller falls back."""
 
 PAGE_BYTES: Final = 4096
-"""A page of the operating system. Pages of 1024 halve what a commit writes (5 kB for 12) and cost half as much CPU again
+"""A page of the operating system. Pages of 1024 halve what a commit writes (5 kB for 12) and cost half as much CPU more
 (39 µs for 27), because each is a write of its own into a part of a page."""
 
 FOLD_WAL_BYTES: Final = 16 * 2**20
