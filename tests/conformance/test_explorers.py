@@ -5,7 +5,7 @@ import math
 import random
 
 import pytest
-from scipy.stats import chisquare
+from scipy.stats import chisquare  # type: ignore[import-untyped]
 
 from pilotfish import _core
 from pilotfish._core import Model
@@ -14,8 +14,12 @@ from pilotfish.rewards import SIGNAL_NAMES, RewardFunction
 from tests.conformance.propensity_audit import audit
 
 N_DRAWS = 200_000
-MODULES = [(f"m{i}", {"size": float(i)}, ("ocr",)) for i in range(10)]
-TASK = {"task.type": "ocr", "pages": 3.0}
+MODULES: list[tuple[str, dict[str, float], tuple[str, ...]]] = [
+    (f"m{i}", {"size": float(i)}, ("ocr",)) for i in range(10)
+]
+    (f"m{i}", {"size": float(i)}, ("ocr",)) for i in range(10)
+]
+TASK: dict[str, float | str] = {"task.type": "ocr", "pages": 3.0}
 WEIGHTS = [1.0] * len(SIGNAL_NAMES)
 
 
