@@ -17,8 +17,6 @@ N_DRAWS = 200_000
 MODULES: list[tuple[str, dict[str, float], tuple[str, ...]]] = [
     (f"m{i}", {"size": float(i)}, ("ocr",)) for i in range(10)
 ]
-    (f"m{i}", {"size": float(i)}, ("ocr",)) for i in range(10)
-]
 TASK: dict[str, float | str] = {"task.type": "ocr", "pages": 3.0}
 WEIGHTS = [1.0] * len(SIGNAL_NAMES)
 
