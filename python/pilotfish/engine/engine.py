@@ -15,7 +15,7 @@ from pilotfish.engine.deciding import Decider, Decision, decision_of
 from pilotfish.engine.health import Health
 from pilotfish.engine.learning import Learner
 from pilotfish.engine.specification import model_specification
-from pilotfish.exceptions import InvalidInputError, NotFoundError, PilotfishError, StateError
+from pilotfish.exceptions import InvalidInputError, PilotfishError, StateError
 from pilotfish.experience.checkpoints import Checkpoints
 from pilotfish.experience.directory_lock import DirectoryLock
 from pilotfish.experience.log import ExperienceLog
@@ -135,13 +135,7 @@ class Engine:
         Raises:
             NotFoundError: There is no such decision.
         """
-        logged = self.log.find_decision(bytes.fromhex(decision_id))
-        if logged is None:
-            raise NotFoundError(
-                f"decision_id == {decision_id}, must be the id of a decision in this sidecar's log",
-                reason="DECISION_NOT_FOUND",
-                metadata={"field": "decision_id", "value": decision_id, "rule": "a logged decision"},
-            )
+        logged = self.log.get_decision(decision_id)
         return logged, decision_of(logged), self.log.signals_of(logged.sequence)
 
     # -- modules and modes -----------------------------------------------------------------------------------------

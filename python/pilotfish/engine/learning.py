@@ -12,7 +12,7 @@ from collections import Counter
 from pilotfish._core import Model
 from pilotfish.codes import Signal
 from pilotfish.engine.health import Health
-from pilotfish.exceptions import ConflictError, InvalidInputError, NotFoundError, PilotfishError
+from pilotfish.exceptions import ConflictError, InvalidInputError, PilotfishError
 from pilotfish.experience.checkpoints import Checkpoint, Checkpoints
 from pilotfish.experience.log import ExperienceLog, NewSignal
 from pilotfish.experience.record import LoggedDecision
@@ -125,13 +125,7 @@ class Learner:
         if outcome.request_id:
             decision = self._log.find_request(outcome.request_id)
         else:
-            decision = self._log.find_decision(bytes.fromhex(outcome.decision_id))
-            if decision is None:
-                raise NotFoundError(
-                    f"decision_id == {outcome.decision_id}, must be the id of a decision in this sidecar's log",
-                    reason="DECISION_NOT_FOUND",
-                    metadata={"field": "decision_id", "value": outcome.decision_id, "rule": "a logged decision"},
-                )
+            decision = self._log.get_decision(outcome.decision_id)
         if decision is not None and outcome.served_module:
             names = [module.name for module in decision.record.request.candidates]
             if outcome.served_module not in names:
@@ -153,7 +147,11 @@ class Learner:
         fresh = _fresh_signals(outcome.signals, parked)
         if fresh:
             self._log.park_signals(outcome.request_id, fresh.items(), outcome.served_module)
-        return Receipt(recorded_count=len(fresh), joined=False)
+        # The decision may have come on another thread after it was looked for and before anything was parked.
+        arrived = self._log.find_request(outcome.request_id) is not None
+        if arrived:
+            self.join_parked(outcome.request_id)
+        return Receipt(recorded_count=len(fresh), joined=arrived)
 
     def _learn(self, decision: LoggedDecision, signal: int, value: float, *, learned: bool) -> None:
         if not learned:

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 from pilotfish.codes import Mode
-from pilotfish.exceptions import StateError
+from pilotfish.exceptions import NotFoundError, StateError
 from pilotfish.experience.record import DecisionRecord, LoggedDecision, decode_record, encode_record
 from pilotfish.request import Module
 
@@ -211,6 +211,21 @@ class ExperienceLog:
         sequence = int.from_bytes(decision_id[:SEQUENCE_BYTES], "big")
         found = self._decision(f"{_SELECT_DECISION} WHERE sequence = ?", sequence)
         return found if found is not None and found.decision_id == decision_id else None
+
+    def get_decision(self, decision_id: str) -> LoggedDecision:
+        """Return the decision with this id, 32 hexadecimal digits.
+
+        Raises:
+            NotFoundError: There is none (reason DECISION_NOT_FOUND).
+        """
+        found = self.find_decision(bytes.fromhex(decision_id))
+        if found is None:
+            raise NotFoundError(
+                f"decision_id == {decision_id}, must be the id of a decision in this sidecar's log",
+                reason="DECISION_NOT_FOUND",
+                metadata={"field": "decision_id", "value": decision_id, "rule": "a logged decision"},
+            )
+        return found
 
     def find_request(self, request_id: str) -> LoggedDecision | None:
         """Return the decision of this request, or None."""

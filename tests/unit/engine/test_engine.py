@@ -163,6 +163,22 @@ def test_outcome_before_its_decision_waits_and_is_learned(engine: Engine) -> Non
     engine.close()
 
 
+def test_outcome_that_crosses_its_decision_on_another_thread_is_joined(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    park = engine.log.park_signals
+
+    def decided_meanwhile(*arguments: Any) -> None:  # noqa: ANN401
+        monkeypatch.setattr(engine.log, "is_parked", lambda _: False)  # what the other thread saw
+        engine.decide(ask(request_id="r1"))
+        park(*arguments)
+
+    monkeypatch.setattr(engine.log, "park_signals", decided_meanwhile)
+    receipt = engine.record_outcome(Outcome({Signal.QUALITY: 0.5}, request_id="r1"))
+    assert (receipt.recorded_count, receipt.joined) == (1, True)
+    assert engine.model.learned_count == 1
+
+
 def test_outcome_that_a_kill_left_waiting_is_joined_at_the_next_start(engine: Engine) -> None:
     engine.record_outcome(Outcome({Signal.QUALITY: 0.5}, request_id="r1"))
     engine._learner.join_parked = lambda _: None  # type: ignore[assignment, method-assign]  # noqa: SLF001  killed before the join
