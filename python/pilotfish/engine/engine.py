@@ -36,6 +36,8 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Share of units that mode rollout of a fresh log gives to the policy, which has shown nothing yet."""
     rollout_salt: str = "pilotfish"
     """Key of the rollout's hash; the same in every sidecar that shares units. At most 64 bytes."""
+    id_seed: str = ""
+    """If not empty, decision ids and with them all draws follow from it; for simulations. At most 64 bytes."""
     encoder: dict[str, Any] = {}
     learner: dict[str, Any] = {}
     explorer: dict[str, Any] = {}
@@ -65,7 +67,7 @@ class Engine:
         self._modules_lock = threading.Lock()
         self._directory_lock = DirectoryLock(state_dir)
         try:
-            self.log = ExperienceLog(state_dir)
+            self.log = ExperienceLog(state_dir, settings.id_seed.encode())
             self._learner = _restore(self.log, Checkpoints(state_dir), specification, rewards, self.counters)
             self._decider = Decider(
                 model=self._learner.model,

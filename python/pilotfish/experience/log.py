@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import blake2b
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -90,12 +91,17 @@ class ModeChange(msgspec.Struct, frozen=True, gc=False):
 class ExperienceLog:
     """Opens the log in a directory, creating it if needed. Thread-safe: every method takes the connection's lock.
 
+    Args:
+        state_dir: Where the file is.
+        id_seed: If not empty, ids and with them all draws follow from it, at most 64 bytes; for simulations only.
+
     Raises:
         StateError: The file is not a Pilotfish log or comes from a newer version.
         sqlite3.Error: The file system refuses.
     """
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, id_seed: bytes = b"") -> None:
+        self._id_seed = id_seed
         self.path = state_dir / DATABASE_NAME
         self._lock = threading.RLock()
         self._connection = sqlite3.connect(
@@ -166,11 +172,14 @@ class ExperienceLog:
         with self._lock:
             sequence = self._next_sequence
             self._next_sequence = sequence + 1
+            prefix = sequence.to_bytes(SEQUENCE_BYTES, "big")
+            if self._id_seed:
+                return prefix + blake2b(prefix, digest_size=RANDOM_BYTES, key=self._id_seed).digest()
             if not self._random_bytes:
                 # One system call for a hundred ids: it costs more than all the rest of an id.
                 pool = os.urandom(100 * RANDOM_BYTES)
                 self._random_bytes = [pool[i : i + RANDOM_BYTES] for i in range(0, len(pool), RANDOM_BYTES)]
-            return sequence.to_bytes(SEQUENCE_BYTES, "big") + self._random_bytes.pop()
+            return prefix + self._random_bytes.pop()
 
     def append_decisions(self, rows: Sequence[DecisionRow]) -> list[bool]:
         """Append decisions in one commit, durable on return; False for each whose request_id is on record already.

@@ -21,7 +21,7 @@ from pilotfish.server import inline, servicer, transport
 from pilotfish.server.config import Configuration, reward_function
 from pilotfish.server.dispatch import Dispatcher
 from pilotfish.server.health import Health
-from pilotfish.server.settings import PolicySettings
+from pilotfish.server.settings import Settings
 from pilotfish.server.socket_file import SocketFile
 from pilotfish.server.telemetry import MetricsServer, Telemetry
 
@@ -51,7 +51,7 @@ class Sidecar:
         self._servers: list[grpc.Server] = []
         with ExitStack() as opened:
             rewards = reward_function(settings)
-            self.engine = Engine(settings.state.directory, engine_settings(settings.policy), rewards)
+            self.engine = Engine(settings.state.directory, engine_settings(settings), rewards)
             opened.callback(self.engine.close)
             self.dispatcher = Dispatcher(log_calls=settings.logging.log_requests)
             data, control = servicer.data_methods(self.engine), servicer.control_methods(self.engine)
@@ -157,9 +157,11 @@ class Sidecar:
         reflection.enable_server_reflection((*services, HEALTH_SERVICE, reflection.SERVICE_NAME), server)
 
 
-def engine_settings(policy: PolicySettings) -> EngineSettings:
-    """Return what the engine is told of the policy section."""
+def engine_settings(settings: Settings) -> EngineSettings:
+    """Return what the engine is told."""
+    policy = settings.policy
     return EngineSettings(
+        id_seed=settings.state.id_seed,
         mode=Mode[policy.mode.upper()],
         rollout_share=policy.rollout_share,
         rollout_salt=policy.rollout_salt,

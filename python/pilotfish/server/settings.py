@@ -60,6 +60,9 @@ class StateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     directory: Path = msgspec.field(default_factory=default_state_directory)
     """Holds the log and the checkpoints; one process at a time. Default: $XDG_STATE_HOME/pilotfish, else under HOME."""
+    id_seed: Annotated[str, msgspec.Meta(max_length=16)] = ""
+    """If not empty, decision ids and with them all draws follow from it, so that a simulation can be repeated. Never
+    set it where callers must not foresee what is drawn."""
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -34,14 +34,14 @@ def demonstrate(
 
     Args:
         console: Where to print.
-        seed: Draws the order of the requests, and of the modules on offer. The sidecar's own draws are seeded by its
-            decision ids, which are new in every run.
+        seed: Draws the order of the requests and of the modules on offer, and the sidecar's decision ids, from which
+            its own draws follow. With one request in flight the same seed gives the same choices.
         limit: Send only this many requests; None: all.
         in_flight: How many requests are under way at once.
         deadline_ms: The client's deadline for each decision.
     """
     table = drawn(load_table(), seed).first(limit)
-    with running_sidecar() as sidecar:
+    with running_sidecar(id_seed=f"demo-{seed}") as sidecar:
         _introduce(console, sidecar)
         console.print(
             f"{len(table.requests)} requests, {len(table.modules)} modules, {in_flight} requests in flight, "

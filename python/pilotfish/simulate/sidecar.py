@@ -46,8 +46,10 @@ class Sidecar:
 
 
 @contextmanager
-def running_sidecar() -> Iterator[Sidecar]:
+def running_sidecar(id_seed: str) -> Iterator[Sidecar]:
     """Start a sidecar on temporary paths, with its management ports off; stop it and remove its state on leaving.
+
+    Its draws follow from `id_seed`, so that the same questions in the same order get the same answers.
 
     The environment's other PILOTFISH_ settings stay in force, so that a policy can be tried on the demo.
 
@@ -64,6 +66,7 @@ def running_sidecar() -> Iterator[Sidecar]:
             "PILOTFISH_MANAGEMENT__HEALTH_PORT": "0",
             "PILOTFISH_MANAGEMENT__METRICS_PORT": "0",
             "PILOTFISH_POLICY__MODE": "on",
+            "PILOTFISH_STATE__ID_SEED": id_seed,
         }
         log_file = directory / "server.log"
         with log_file.open("wb") as log:

@@ -235,6 +235,18 @@ def test_zero_exposure_answers_are_those_of_the_baseline(engine: Engine, mode: M
         assert (decision.module, decision.propensity, decision.source) == (name, 1.0, Source.BASELINE)
 
 
+def test_same_id_seed_gives_the_same_decisions_and_another_gives_others(tmp_path: Path) -> None:
+    def ids(name: str, id_seed: str) -> list[tuple[str, str]]:
+        engine = Engine(tmp_path / name, EngineSettings(mode=Mode.ON, id_seed=id_seed))
+        made = [engine.decide(ask()) for _ in range(20)]
+        engine.close()
+        return [(decision.decision_id, decision.module) for decision in made]
+
+    assert ids("a", "one") == ids("b", "one")
+    assert ids("c", "two") != ids("a2", "one")
+    assert ids("d", "") != ids("e", "")
+
+
 def test_one_record_replays_to_the_same_action_and_the_same_bits(engine: Engine) -> None:
     for i, decision_id in enumerate(decisions(engine, 40)):
         engine.record_outcome(Outcome(signals(i), decision_id=decision_id))

@@ -18,7 +18,7 @@ from pilotfish.server.config import (
     variable_name,
 )
 from pilotfish.server.descriptions import descriptions
-from pilotfish.server.settings import PolicySettings, Settings
+from pilotfish.server.settings import Settings
 
 
 def faults(
@@ -43,7 +43,7 @@ def test_without_any_source_every_setting_is_the_default() -> None:
 
 
 def test_the_default_policy_is_the_engine_s() -> None:
-    assert engine_settings(PolicySettings()) == EngineSettings()
+    assert engine_settings(Settings()) == EngineSettings()
 
 
 def test_every_setting_is_described() -> None:
