@@ -2,7 +2,10 @@
 
 import asyncio
 import random
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -48,7 +51,10 @@ def demonstrate(
             f"seed {seed}. A decision may take {deadline_ms:g} ms (the client's default is {USUAL_DEADLINE_MS:g}).\n",
             highlight=False,
         )
-        played = asyncio.run(_play(console, sidecar, table, in_flight, deadline_ms))
+        try:
+            played = asyncio.run(_play(console, sidecar, table, in_flight, deadline_ms))
+        except asyncio.CancelledError:
+            raise SystemExit(128 + signal.SIGTERM) from None
         logged = [sidecar.explain(s.decision.id) if s.decision.id else None for s in played.served]
     figures = figures_of(table, played.served, logged, outcomes=played.outcomes, elapsed_s=played.elapsed_s, seed=seed)
     console.print()
@@ -81,10 +87,24 @@ def _introduce(console: Console, sidecar: Sidecar) -> None:
 
 
 async def _play(console: Console, sidecar: Sidecar, table: Table, in_flight: int, deadline_ms: float) -> Pass:
-    async with AsyncClient(sidecar.data_socket, deadline_ms=deadline_ms) as client:
-        hub = Hub(client, table, in_flight=in_flight)
-        with PassProgress(console, len(table.requests)) as progress:
-            started = time.perf_counter()
-            served = await hub.run(progress)
-            elapsed_s = time.perf_counter() - started
-    return Pass(served, hub.acknowledged, hub.unacknowledged, elapsed_s)
+    with _cancelled_by_sigterm():
+        async with AsyncClient(sidecar.data_socket, deadline_ms=deadline_ms) as client:
+            hub = Hub(client, table, in_flight=in_flight)
+            with PassProgress(console, len(table.requests)) as progress:
+                started = time.perf_counter()
+                served = await hub.run(progress)
+                elapsed_s = time.perf_counter() - started
+        return Pass(served, hub.acknowledged, hub.unacknowledged, elapsed_s)
+
+
+@contextmanager
+def _cancelled_by_sigterm() -> Iterator[None]:
+    # A handler that raises would do so wherever the thread happens to be, and inside grpc's loop that is a crash.
+    task, loop, before = asyncio.current_task(), asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
+    if task is not None:
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, before)
