@@ -72,8 +72,9 @@ class Decider:
         self._default_weights = default_weights
         self._salt = salt
         self._counters = counters
-        self.mode = Mode.ON
-        self.rollout_share = 1.0
+        # No exposure until the engine has read what is in force.
+        self.mode = Mode.OFF
+        self.rollout_share = 0.0
 
     def choose(self, request: Request) -> Decision:
         """Choose a module for a request whose candidates are resolved. The choice must not leave before `log` had it.
