@@ -19,6 +19,7 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 CORE := python/pilotfish/_core.abi3.so
 RUST_SOURCES := $(wildcard Cargo.toml Cargo.lock) $(shell find rust_core -name '*.rs' -o -name Cargo.toml 2>/dev/null)
 RUFF_PATHS := python tests benches proto
+OUT ?= .tools/bench
 
 # ---- what people run -------------------------------------------------------------------------------------------------
 
@@ -47,6 +48,18 @@ bench: build ## Measure (JSON=FILE writes every figure with its unit)
 	$(BIN)/python -m pytest benches/python --timeout 0 --benchmark-json .tools/bench/python.json
 	$(BIN)/python benches/figures.py --criterion target/criterion --pytest .tools/bench/python.json $(if $(JSON),--json "$(JSON)")
 
+.PHONY: bench-peers bench-latency bench-quality
+bench-peers: bench-quality bench-latency ## Compare with other libraries (DATA=FOLDER holds tables; OUT=FOLDER gets the figures)
+
+bench-latency: build .venv-bench/.installed
+	mkdir -p "$(OUT)"
+	PYTHONPATH="$(CURDIR)/python" .venv-bench/bin/python -m benches.latency --json "$(OUT)/latency.json"
+
+bench-quality: build .venv-bench/.installed
+	@[ -n "$(DATA)" ] || { echo "DATA is empty, must name the folder of the tables: make bench-peers DATA=FOLDER" >&2; exit 1; }
+	mkdir -p "$(OUT)"
+	PYTHONPATH="$(CURDIR)/python" .venv-bench/bin/python -m benches.quality --data "$(DATA)" --json "$(OUT)/quality.json"
+
 .PHONY: fmt
 fmt: .venv/.installed ## Format and mend what can be mended
 	$(BIN)/ruff check --fix --quiet $(wildcard $(RUFF_PATHS)) || true
@@ -61,6 +74,7 @@ proto: .tools/proto/.installed ## Regenerate python/pilotfish/v1 from proto/
 lock: .tools/uv/.installed ## Resolve every dependency anew and write requirements/*.lock
 	$(UV_COMPILE) --upgrade pyproject.toml --extra cli --extra demo --extra offline --group dev -o requirements/dev.lock
 	$(UV_COMPILE) --upgrade --resolution lowest-direct pyproject.toml -o requirements/lowest.lock
+	$(UV_COMPILE) --upgrade pyproject.toml --group bench -o requirements/bench.lock
 	$(UV_COMPILE) --upgrade requirements/oldest.in -o requirements/oldest.lock
 	$(UV_COMPILE) --upgrade requirements/proto.in -o requirements/proto.lock
 
@@ -70,7 +84,7 @@ release-api: .tools/proto/.installed ## At a release: freeze the API that later 
 
 .PHONY: clean
 clean: ## Remove everything that was made
-	rm -rf .venv .tools target dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks python/pilotfish/*.so
+	rm -rf .venv .venv-bench .tools target dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks python/pilotfish/*.so
 	find python tests benches proto -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # ---- the parts of check ----------------------------------------------------------------------------------------------
@@ -132,6 +146,9 @@ endef
 
 .venv/.installed: requirements/dev.lock | need-python need-cargo
 	$(call make-venv,.venv,$<)
+
+.venv-bench/.installed: requirements/bench.lock | need-python
+	$(call make-venv,.venv-bench,$<)
 
 .tools/proto/.installed: requirements/proto.lock | need-python
 	$(call make-venv,.tools/proto,$<)
