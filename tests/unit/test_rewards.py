@@ -4,7 +4,7 @@ import pytest
 
 from pilotfish.codes import Signal
 from pilotfish.exceptions import InvalidInputError
-from pilotfish.rewards import DEFAULT_WEIGHTS, MAXIMUM, SIGNAL_NAMES, RewardFunction, weight_vector
+from pilotfish.rewards import DEFAULT_HALF_VALUES, MAXIMUM, SIGNAL_NAMES, SIGNAL_RULES, RewardFunction, weight_vector
 
 
 @pytest.mark.parametrize(
@@ -71,5 +71,44 @@ def test_bounded_signal_takes_no_half_value() -> None:
         RewardFunction(half_values={Signal.QUALITY: 0.5})
 
 
-def test_every_signal_has_a_default_weight_and_a_maximum() -> None:
-    assert set(DEFAULT_WEIGHTS) == set(Signal) == set(MAXIMUM)
+def test_every_signal_has_a_rule() -> None:
+    assert set(SIGNAL_RULES) == set(Signal)
+
+
+def test_nothing_is_learned_from_silence_unless_configured() -> None:
+    assert RewardFunction().defaults == {}
+    assert RewardFunction(defaults={Signal.COMPLETION: 0.0}).defaults == {Signal.COMPLETION: 0.0}
+
+
+@pytest.mark.parametrize("signal", list(DEFAULT_HALF_VALUES))
+@pytest.mark.parametrize("bound", [0.0, 0.003, 1.0, 700.0, 1e6])
+def test_lower_bound_teaches_within_half_of_what_remains_possible(signal: Signal, bound: float) -> None:
+    rewards = RewardFunction()
+    half_value = DEFAULT_HALF_VALUES[signal]
+    taught = rewards.utility(signal, bound, censored=True)
+    largest_error = half_value / (2.0 * (half_value + bound))
+    truths = [rewards.utility(signal, bound + more) for more in (0.0, 1e-3, 1.0, 1e3, 1e9)] + [0.0]  # 0: never finished
+    assert max(abs(taught - truth) for truth in truths) == pytest.approx(largest_error, rel=1e-12)
+
+
+@pytest.mark.parametrize("signal", list(DEFAULT_HALF_VALUES))
+def test_later_cut_off_is_never_better(signal: Signal) -> None:
+    utilities = [RewardFunction().utility(signal, value, censored=True) for value in (0.0, 1e-3, 1.0, 1e3, 1e6)]
+    assert utilities == sorted(utilities, reverse=True)
+
+
+@pytest.mark.parametrize("window_s", [0.0, 0.99, -5.0, 7_776_001.0, math.nan, math.inf])
+def test_window_outside_its_range_is_refused(window_s: float) -> None:
+    with pytest.raises(InvalidInputError, match=r"^windows_s.quality == .*, must be in \[1, 7776000\]$"):
+        RewardFunction(windows_s={Signal.QUALITY: window_s})
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, math.nan, math.inf])
+def test_default_outside_its_signal_s_range_is_refused(value: float) -> None:
+    with pytest.raises(InvalidInputError, match=r"^defaults.completion == .*, must be in \[0, 1\]$"):
+        RewardFunction(defaults={Signal.COMPLETION: value})
+
+
+def test_windows_and_defaults_do_not_name_another_model() -> None:
+    changed = RewardFunction(windows_s={Signal.QUALITY: 5.0}, defaults={Signal.QUALITY: 0.5})
+    assert changed.specification() == RewardFunction().specification()

@@ -128,11 +128,14 @@ def reward_function(settings: Settings) -> RewardFunction:
     """Return the configured reward function.
 
     Raises:
-        InvalidInputError: A weight or half value breaks its rule.
+        InvalidInputError: A weight, half value, window or default breaks its rule; the message begins with its name.
     """
-    weights = {Signal[name.upper()]: weight for name, weight in settings.rewards.weights.items()}
-    half_values = {Signal[name.upper()]: value for name, value in settings.rewards.half_values.items()}
-    return RewardFunction(weights or None, half_values)
+    rewards = settings.rewards
+    weights, half_values, windows_s, defaults = (
+        {Signal[name.upper()]: value for name, value in values.items()}
+        for values in (rewards.weights, rewards.half_values, rewards.windows_s, rewards.defaults)
+    )
+    return RewardFunction(weights or None, half_values, windows_s, defaults)
 
 
 def nearest(name: str, known: Iterator[str] | list[str]) -> str:
@@ -267,7 +270,7 @@ def _broken_rules(settings: Settings) -> Iterator[str]:
     try:
         rewards = reward_function(settings)
     except InvalidInputError as error:
-        name = "half_values" if "half_values" in str(error) else "weights"
+        name = re.split(r"\W", str(error), maxsplit=1)[0]
         yield f"rewards.{name} == {_shown(getattr(settings.rewards, name))}, {error}"
         return
     if fault := _fault_of_policy(settings, rewards):

@@ -102,6 +102,12 @@ class RewardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Weight by signal of requests that bring none; a signal that is left out weighs 0. Empty: the defaults."""
     half_values: dict[SignalName, float] = {}
     """Raw value at which latency_ms, cost_usd or retry_count is worth half; over the defaults. Part of the model."""
+    windows_s: dict[SignalName, float] = {}
+    """Seconds after a decision within which a signal is expected, 1 to 90 days; over 600 (completion, latency_ms,
+    cost_usd, retry_count), 3600 (quality, recovery) and 86400 (satisfaction)."""
+    defaults: dict[SignalName, float] = {}
+    """Raw value to learn once a signal's window has passed without it, such as {completion: 0} where silence means
+    failure. Logged as a default. A signal that is left out teaches nothing when it is missing: missing is not zero."""
 
 
 class LoggingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -101,6 +101,20 @@ def test_mappings_are_yaml_in_flags_and_environment() -> None:
     assert reward_function(settings).weights[Signal.COMPLETION - 1] == 0.0
 
 
+def test_windows_defaults_and_half_values_come_from_any_source(tmp_path: Path) -> None:
+    file = written(
+        tmp_path, "rewards: {windows_s: {quality: 60}, defaults: {completion: 1}, half_values: {cost_usd: 2}}"
+    )
+    environ = {"PILOTFISH_REWARDS__DEFAULTS": "{completion: 0}"}
+
+    rewards = reward_function(load({"rewards.half_values": "{latency_ms: 5e3}"}, environ, file).settings)
+
+    assert rewards.windows_s[Signal.QUALITY] == 60.0
+    assert rewards.windows_s[Signal.COMPLETION] == 600.0
+    assert rewards.defaults == {Signal.COMPLETION: 0.0}
+    assert (rewards.half_value(Signal.LATENCY_MS), rewards.half_value(Signal.COST_USD)) == (5000.0, 0.01)
+
+
 def test_every_fault_of_every_source_is_named_at_once(tmp_path: Path) -> None:
     file = written(
         tmp_path, "data: {soket_path: /x, tcp_address: '0.0.0.0:1'}\nservr: {}\nrewards: {weights: {quality: -1}}"
@@ -131,6 +145,10 @@ def test_every_fault_of_every_source_is_named_at_once(tmp_path: Path) -> None:
         ({"policy.explorer": "{kind: bogus}"}, "policy.explorer is refused by the core: explorer.kind == bogus"),
         ({"rewards.weights": "{quality: 0}"}, "weights are all 0, at least one must be above 0"),
         ({"rewards.half_values": "{quality: 1}"}, "half_values.quality == 1.0, must be finite and > 0"),
+        ({"rewards.windows_s": "{quality: 0.5}"}, "windows_s.quality == 0.5, must be in [1, 7776000]"),
+        ({"rewards.defaults": "{quality: 1.5}"}, "defaults.quality == 1.5, must be in [0, 1]"),
+        ({"rewards.defaults": "{quality: null}"}, "rewards.defaults == '{quality: null}' (flag --rewards-defaults)"),
+        ({"rewards.windows_s": "{speed: 5}"}, "rewards.windows_s == '{speed: 5}' (flag --rewards-windows-s), must be"),
         ({"policy.encoder": "[1"}, "policy.encoder == '[1' (flag --policy-encoder), must be"),
         ({"data.tcp_address": "localhost"}, "data.tcp_address == localhost, must be loopback:port"),
     ],
