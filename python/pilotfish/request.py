@@ -49,6 +49,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     decision_id: str = ""
     request_id: str = ""
     served_module: str = ""
+    lower_bounds: frozenset[int] = frozenset()
+    """Signals whose value is only a lower bound, such as the latency of a call that was cut off."""
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):

@@ -171,6 +171,11 @@ class Engine:
         self._decider.rollout_share = share
         self._decider.mode = mode
 
+    @property
+    def range_warnings(self) -> tuple[str, ...]:
+        """What is wrong with the ranges of reported values, one sentence per signal."""
+        return self._learner.ranges.warnings
+
     # -- state -----------------------------------------------------------------------------------------------------
 
     @property
@@ -216,12 +221,20 @@ class Engine:
         return request if candidates is request.candidates else msgspec.structs.replace(request, candidates=candidates)
 
 
-def fold(log: ExperienceLog, specification: bytes, rewards: RewardFunction) -> Learner:
-    """Return the state that a log leads to, from its first signal value on and without any checkpoint."""
+def fold(log: ExperienceLog, specification: bytes, rewards: RewardFunction, *, late_in_time: bool = False) -> Learner:
+    """Return the state that a log leads to, from its first signal value on and without any checkpoint.
+
+    Args:
+        log: The truth.
+        specification: The model's.
+        rewards: From raw values to utilities; others than those that were in force re-score the whole log.
+        late_in_time: As if values that came after their default had come in time: better to train from, but not the
+            state that serves, which has learned the default.
+    """
     learner = Learner(
         model=Model(specification), health=Health(), log=log, rewards=rewards, checkpoints=None, counters=Counter()
     )
-    learner.restore(after=0)
+    learner.restore(after=0, late_in_time=late_in_time)
     return learner
 
 

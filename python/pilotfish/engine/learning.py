@@ -8,19 +8,27 @@ import hashlib
 import logging
 import threading
 from collections import Counter
+from collections.abc import Mapping
+from typing import Final
 
 from pilotfish._core import Model
 from pilotfish.codes import Signal
 from pilotfish.engine.health import Health
+from pilotfish.engine.ranges import BLOCK, Ranges
 from pilotfish.exceptions import ConflictError, InvalidInputError, PilotfishError
 from pilotfish.experience.checkpoints import Checkpoint, Checkpoints
-from pilotfish.experience.log import ExperienceLog, NewSignal
+from pilotfish.experience.defaults import append_defaults
+from pilotfish.experience.log import ExperienceLog
 from pilotfish.experience.record import LoggedDecision
+from pilotfish.experience.signals import Kind, NewSignal, SignalRow, Use, Value
 from pilotfish.request import Outcome, Receipt
 from pilotfish.rewards import RewardFunction
 
 CHECKPOINT_EVERY = 2000
 """Signal values between checkpoints: at about 30 µs each, at most 0.1 s of folding at the next start."""
+
+EXPIRE_AT_ONCE: Final = 64
+"""Decisions that are looked at for missing signals in one commit: at 50 µs each, an outcome waits at most 3 ms."""
 
 logger = logging.getLogger(__name__)
 
@@ -51,21 +59,29 @@ class Learner:
         self.health = health
         self._log = log
         self._rewards = rewards
+        self.ranges = Ranges(rewards, counters)
         self._checkpoints = checkpoints
         self._counters = counters
         self._lock = threading.RLock()
         self._folded = 0
         self._checkpointed = 0
 
-    def restore(self, after: int) -> None:
-        """Learn what the log holds after a sequence number, which the model and health have learned up to."""
+    def restore(self, after: int, *, late_in_time: bool = False) -> None:
+        """Learn what the log holds after a sequence number, which the model and health have learned up to.
+
+        Args:
+            after: The sequence number.
+            late_in_time: As if whatever came late had come in time; for training, never for the state that serves.
+        """
         self._folded = self._checkpointed = after
         decision: LoggedDecision | None = None
-        for row in self._log.signals(after):
+        for row in self._log.signals(after, late_in_time=late_in_time):
             if decision is None or decision.sequence != row.decision_sequence:
                 decision = self._log.decision_by_sequence(row.decision_sequence)
-            self._learn(decision, row.signal, row.value, learned=row.learned)
+            self._learn(decision, row)
             self._folded = row.sequence
+        for signal, value in self._log.newest_values(BLOCK * len(Signal)):
+            self.ranges.observe(Signal(signal), value)
         for request_id in self._log.answered_parked():
             self.join_parked(request_id)
 
@@ -82,11 +98,15 @@ class Learner:
             decision = self._find(outcome)
             if decision is None:
                 return self._park(outcome)
-            recorded = self._log.signals_of(decision.sequence)
-            fresh = _fresh_signals(outcome.signals, recorded)
+            rows = self._log.rows_of(decision.sequence)
+            recorded = {row.signal: Value(row.value, row.kind) for row in rows if row.kind is not Kind.DEFAULT}
+            fresh = _fresh_values(outcome, recorded)
             if fresh:
-                new = [_new_signal(decision, signal, value, outcome.served_module) for signal, value in fresh.items()]
-                self._append(decision, new)
+                defaulted = {row.signal for row in rows if row.kind is Kind.DEFAULT}
+                served = outcome.served_module
+                self._append(
+                    decision, [_new_signal(decision, s, value, served, defaulted) for s, value in fresh.items()]
+                )
             return Receipt(recorded_count=len(fresh), joined=True)
 
     def join_parked(self, request_id: str) -> None:
@@ -95,9 +115,33 @@ class Learner:
             decision = self._log.find_request(request_id)
             if decision is None:
                 return
+            defaulted = {row.signal for row in self._log.rows_of(decision.sequence) if row.kind is Kind.DEFAULT}
             parked = self._log.parked_signals(request_id)
-            fresh = [_new_signal(decision, signal, *waiting) for signal, waiting in parked.items()]
+            fresh = [_new_signal(decision, signal, *waiting, defaulted) for signal, waiting in parked.items()]
             self._append(decision, fresh, parked_as=request_id)
+
+    def expire(self, now_us: int) -> bool:
+        """Log and learn the defaults of signals whose windows have passed, for a few decisions; one commit per signal.
+
+        Args:
+            now_us: Microseconds since the epoch.
+
+        Returns:
+            Whether there may be more to do at once.
+
+        Raises:
+            sqlite3.Error: The log cannot be written; what was not is tried again with the next call.
+        """
+        is_more = False
+        for signal, value in self._rewards.defaults.items():
+            before_us = now_us - int(self._rewards.windows_s[signal] * 1e6)
+            with self._lock:
+                expired = append_defaults(self._log, signal, value, before_us, EXPIRE_AT_ONCE)
+                for row in expired.rows:
+                    self._learn(self._log.decision_by_sequence(row.decision_sequence), row)
+                    self._folded = row.sequence
+            is_more |= expired.decision_count == EXPIRE_AT_ONCE
+        return is_more
 
     def state_sha256(self) -> str:
         """Return the SHA-256 of the learned state; equal histories give equal states."""
@@ -138,13 +182,14 @@ class Learner:
 
     def _append(self, decision: LoggedDecision, fresh: list[NewSignal], *, parked_as: str = "") -> None:
         sequences = self._log.append_signals(decision.sequence, fresh, parked_as=parked_as)
-        for sequence, signal in zip(sequences, fresh, strict=True):
-            self._learn(decision, signal.signal, signal.value, learned=signal.learned)
+        for sequence, new in zip(sequences, fresh, strict=True):
+            self._learn(decision, SignalRow(sequence, decision.sequence, new.signal, new.value, new.kind, new.use))
             self._folded = sequence
+            self.ranges.observe(Signal(new.signal), new.value)
 
     def _park(self, outcome: Outcome) -> Receipt:
-        parked = {signal: value for signal, (value, _) in self._log.parked_signals(outcome.request_id).items()}
-        fresh = _fresh_signals(outcome.signals, parked)
+        parked = {signal: waiting.value for signal, waiting in self._log.parked_signals(outcome.request_id).items()}
+        fresh = _fresh_values(outcome, parked)
         if fresh:
             self._log.park_signals(outcome.request_id, fresh.items(), outcome.served_module)
         # The decision may have come on another thread after it was looked for and before anything was parked.
@@ -153,41 +198,63 @@ class Learner:
             self.join_parked(outcome.request_id)
         return Receipt(recorded_count=len(fresh), joined=arrived)
 
-    def _learn(self, decision: LoggedDecision, signal: int, value: float, *, learned: bool) -> None:
-        if not learned:
+    def _learn(self, decision: LoggedDecision, row: SignalRow) -> None:
+        signal, value = Signal(row.signal), row.value
+        if row.use is Use.LATE:
+            self._counters["late", signal] += 1
+            return
+        if row.use is Use.OTHER_MODULE:
             self._counters["not_learned", signal] += 1
             return
         request = decision.record.request
         module = next(module for module in request.candidates if module.name == decision.module)
-        kind = Signal(signal)
         try:
             self.model.learn(
                 request.task.features,
                 request.task.description,
                 (module.name, module.features, module.capabilities),
                 signal - 1,
-                self._rewards.utility(kind, value),
+                self._rewards.utility(signal, value, censored=row.kind is Kind.LOWER_BOUND),
             )
         except PilotfishError:
             # The outcome is on record and acknowledged; what the core refuses now it refuses in every fold.
             self._counters["learn_failed", signal] += 1
             logger.exception("the core refused a logged outcome")
             return
-        self.health.observe(module.name, kind, value)
+        self.health.observe(module.name, signal, value)
         self._counters["learned", signal] += 1
+        if row.kind is Kind.LOWER_BOUND:
+            self._counters["lower_bound", signal] += 1
+        elif row.kind is Kind.DEFAULT:
+            self._counters["defaulted", signal] += 1
 
 
-def _new_signal(decision: LoggedDecision, signal: int, value: float, served_module: str) -> NewSignal:
-    return NewSignal(signal, value, served_module in {"", decision.module}, served_module or None)
+def _new_signal(
+    decision: LoggedDecision, signal: int, value: Value, served_module: str, defaulted: set[int]
+) -> NewSignal:
+    use = Use.LATE if signal in defaulted else Use.LEARNED
+    if served_module not in {"", decision.module}:
+        use = Use.OTHER_MODULE
+    return NewSignal(signal, value.value, value.kind, use, served_module or None)
 
 
-def _fresh_signals(signals: dict[int, float], recorded: dict[int, float]) -> dict[int, float]:
-    for signal, value in signals.items():
-        if signal in recorded and recorded[signal] != value:
+def _fresh_values(outcome: Outcome, recorded: Mapping[int, Value]) -> dict[int, Value]:
+    fresh = {}
+    for signal, number in outcome.signals.items():
+        value = Value(number, Kind.LOWER_BOUND if signal in outcome.lower_bounds else Kind.MEASURED)
+        before = recorded.get(signal)
+        if before is None:
+            fresh[signal] = value
+        elif before != value:
             name = Signal(signal).name.lower()
+            rule = f"must be {_in_words(before)} as recorded before"
             raise ConflictError(
-                f"{name} == {value}, must be {recorded[signal]} as recorded before; a measurement is never overwritten",
+                f"{name} == {_in_words(value)}, {rule}; a measurement is never overwritten",
                 reason="SIGNAL_CONFLICT",
-                metadata={"field": f"signals.{name}", "value": repr(value), "rule": f"must be {recorded[signal]!r}"},
+                metadata={"field": f"signals.{name}", "value": _in_words(value), "rule": rule},
             )
-    return {signal: value for signal, value in signals.items() if signal not in recorded}
+    return fresh
+
+
+def _in_words(value: Value) -> str:
+    return f"{value.value!r} (a lower bound)" if value.kind is Kind.LOWER_BOUND else repr(value.value)

@@ -12,18 +12,29 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from pilotfish.codes import Mode
 from pilotfish.exceptions import NotFoundError, StateError
 from pilotfish.experience.record import DecisionRecord, LoggedDecision, decode_record, encode_record
+from pilotfish.experience.schema import prepare
+from pilotfish.experience.signals import (
+    INSERT_SIGNAL,
+    SELECT_ROWS_OF,
+    SELECT_SIGNALS,
+    SELECT_SIGNALS_LATE_IN_TIME,
+    Kind,
+    NewSignal,
+    ParkedSignal,
+    SignalRow,
+    Value,
+    read_row,
+)
 from pilotfish.request import Module
 
-SCHEMA_VERSION: Final = "1"
 DATABASE_NAME: Final = "experience.sqlite3"
 SEQUENCE_BYTES: Final = 6
 RANDOM_BYTES: Final = 10
@@ -49,33 +60,8 @@ _INSERT_DECISION: Final = (
     " ON CONFLICT (request_id) WHERE request_id IS NOT NULL DO NOTHING"
 )
 
-_INSERT_SIGNAL: Final = (
-    "INSERT INTO signal_value (decision_sequence, signal, value, learned, served_module, time_us)"
-    " VALUES (?, ?, ?, ?, ?, ?)"
-)
-
 DecisionRow: TypeAlias = tuple[bytes, str, float, int, int, DecisionRecord]
 """Decision id, module, propensity, source, number of the model version, record."""
-
-
-class NewSignal(NamedTuple):
-    """One signal value to be logged."""
-
-    signal: int
-    value: float
-    learned: bool
-    """False if another module ran than the decided one."""
-    served_module: str | None
-
-
-class SignalRow(msgspec.Struct, frozen=True, gc=False):
-    """One logged signal value."""
-
-    sequence: int
-    decision_sequence: int
-    signal: int
-    value: float
-    learned: bool
 
 
 class ModeChange(msgspec.Struct, frozen=True, gc=False):
@@ -126,13 +112,7 @@ class ExperienceLog:
         execute("PRAGMA wal_autocheckpoint = 0")
         execute(f"PRAGMA journal_size_limit = {FOLD_WAL_BYTES}")
         execute("PRAGMA cache_size = -16000")
-        self._connection.executescript(files("pilotfish.experience").joinpath("schema.sql").read_text("utf-8"))
-        execute("INSERT OR IGNORE INTO meta VALUES ('schema_version', ?)", (SCHEMA_VERSION,))
-        found = self._one("SELECT value FROM meta WHERE key = 'schema_version'")
-        if found != SCHEMA_VERSION:
-            raise StateError(
-                f"schema_version == {found} in {self.path}, must be {SCHEMA_VERSION}; use the release that wrote it"
-            )
+        prepare(self._connection, self.path)
 
     def close(self) -> None:
         """Close the connection; later calls raise `sqlite3.ProgrammingError`."""
@@ -140,13 +120,13 @@ class ExperienceLog:
             self._connection.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        # All of the enclosed writes or none of them.
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold the connection for writes of which all or none are made."""
         with self._lock:
             decision_count = self.decision_count
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                yield
+                yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException:
                 self.decision_count = decision_count
@@ -190,7 +170,7 @@ class ExperienceLog:
         if len(rows) == 1:  # a statement is a commit of its own; a transaction around it costs a fifth more
             with self._lock:
                 return [self._append_decision(rows[0])]
-        with self._transaction():
+        with self.transaction():
             return [self._append_decision(row) for row in rows]
 
     def _append_decision(self, row: DecisionRow) -> bool:
@@ -252,11 +232,14 @@ class ExperienceLog:
 
     # -- outcomes --------------------------------------------------------------------------------------------------
 
-    def signals_of(self, decision_sequence: int) -> dict[int, float]:
-        """Return the recorded raw value of each signal of a decision."""
-        query = "SELECT signal, value FROM signal_value WHERE decision_sequence = ? ORDER BY sequence"
+    def rows_of(self, decision_sequence: int) -> list[SignalRow]:
+        """Return the rows of a decision, in order."""
         with self._lock:
-            return dict(self._connection.execute(query, (decision_sequence,)).fetchall())
+            return [read_row(row) for row in self._connection.execute(SELECT_ROWS_OF, (decision_sequence,)).fetchall()]
+
+    def signals_of(self, decision_sequence: int) -> dict[int, float]:
+        """Return the raw value of each signal of a decision that was reported; defaults are not among them."""
+        return {row.signal: row.value for row in self.rows_of(decision_sequence) if row.kind is not Kind.DEFAULT}
 
     def append_signals(self, decision_sequence: int, signals: Iterable[NewSignal], *, parked_as: str = "") -> list[int]:
         """Append signal values of a decision in one commit; return their sequence numbers.
@@ -267,9 +250,9 @@ class ExperienceLog:
             parked_as: The request under which they waited; they stop waiting in the same commit.
         """
         time_us = now_us()
-        with self._transaction():
+        with self.transaction():
             sequences = [
-                self._connection.execute(_INSERT_SIGNAL, (decision_sequence, *signal, time_us)).lastrowid or 0
+                self._connection.execute(INSERT_SIGNAL, (decision_sequence, *signal, time_us)).lastrowid or 0
                 for signal in signals
             ]
             if parked_as:
@@ -278,14 +261,22 @@ class ExperienceLog:
         self._parked.discard(parked_as)
         return sequences
 
-    def signals(self, after: int = 0) -> Iterator[SignalRow]:
-        """Yield the signal values in the order in which they are learned, those after a sequence number."""
-        query = (
-            "SELECT sequence, decision_sequence, signal, value, learned FROM signal_value"
-            " WHERE sequence > ? ORDER BY sequence LIMIT 1000"
-        )
-        for sequence, decision_sequence, signal, value, learned in self._pages(query, after):
-            yield SignalRow(sequence, decision_sequence, signal, value, bool(learned))
+    def signals(self, after: int = 0, *, late_in_time: bool = False) -> Iterator[SignalRow]:
+        """Yield the signal values in the order in which they are learned, those after a sequence number.
+
+        Args:
+            after: The sequence number.
+            late_in_time: As if whatever came late had come in time: late values count as learned, and the defaults
+                that they replace are left out.
+        """
+        for row in self._pages(SELECT_SIGNALS_LATE_IN_TIME if late_in_time else SELECT_SIGNALS, after):
+            yield read_row(row)
+
+    def newest_values(self, limit: int) -> list[tuple[int, float]]:
+        """Return (signal, raw value) of the newest reported values, oldest first."""
+        query = "SELECT signal, value FROM signal_value WHERE kind <> 2 ORDER BY sequence DESC LIMIT ?"
+        with self._lock:
+            return self._connection.execute(query, (limit,)).fetchall()[::-1]
 
     def last_signal_sequence(self) -> int:
         """Return the sequence number of the last signal value; 0 if there is none."""
@@ -313,21 +304,24 @@ class ExperienceLog:
         with self._lock:
             return [row[0] for row in self._connection.execute(query).fetchall()]
 
-    def parked_signals(self, request_id: str) -> dict[int, tuple[float, str]]:
-        """Return the waiting (value, served module) of each signal of a request."""
+    def parked_signals(self, request_id: str) -> dict[int, ParkedSignal]:
+        """Return what waits for a request, by signal."""
         query = (
-            "SELECT signal, value, COALESCE(served_module, '') FROM parked_signal WHERE request_id = ? ORDER BY signal"
+            "SELECT signal, value, kind, COALESCE(served_module, '') FROM parked_signal WHERE request_id = ?"
+            " ORDER BY signal"
         )
         with self._lock:
-            return {row[0]: (row[1], row[2]) for row in self._connection.execute(query, (request_id,)).fetchall()}
+            rows = self._connection.execute(query, (request_id,)).fetchall()
+        return {signal: ParkedSignal(Value(value, Kind(kind)), served) for signal, value, kind, served in rows}
 
-    def park_signals(self, request_id: str, signals: Iterable[tuple[int, float]], served_module: str) -> None:
+    def park_signals(self, request_id: str, signals: Iterable[tuple[int, Value]], served_module: str) -> None:
         """Keep signal values until the request's decision comes; durable on return."""
-        with self._transaction():
-            for signal, value in signals:
+        with self.transaction():
+            for signal, (value, kind) in signals:
                 self._connection.execute(
-                    "INSERT INTO parked_signal VALUES (?, ?, ?, ?, ?)",
-                    (request_id, signal, value, now_us(), served_module or None),
+                    "INSERT INTO parked_signal (request_id, signal, value, kind, time_us, served_module)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (request_id, signal, value, kind, now_us(), served_module or None),
                 )
         self._parked.add(request_id)
 
@@ -335,7 +329,7 @@ class ExperienceLog:
 
     def put_modules(self, modules: Iterable[Module]) -> None:
         """Add modules or replace those of the same name; all or none."""
-        with self._transaction():
+        with self.transaction():
             for module in modules:
                 self._connection.execute(
                     "INSERT INTO module (name, module) VALUES (?, ?)"

@@ -30,17 +30,21 @@ CREATE TABLE IF NOT EXISTS decision (
 
 CREATE UNIQUE INDEX IF NOT EXISTS decision_request ON decision (request_id) WHERE request_id IS NOT NULL;
 
--- One row per signal value, in the order in which they are learned.
+-- One row per signal value, in the order in which they are learned. A signal of a decision has at most one measurement
+-- and at most one default.
 CREATE TABLE IF NOT EXISTS signal_value (
     sequence          INTEGER PRIMARY KEY,
     decision_sequence INTEGER NOT NULL REFERENCES decision (sequence),
     signal            INTEGER NOT NULL,
     value             REAL NOT NULL,
     time_us           INTEGER NOT NULL,
-    learned           INTEGER NOT NULL,   -- 0: another module ran than the decided one, so the propensity is not its
+    learned           INTEGER NOT NULL,   -- 1: yes. 0: another module ran than the decided one, so the propensity is not
+                                          -- its. 2: no, it came after its default had been learned
     served_module     TEXT,               -- as reported; NULL if not
-    UNIQUE (decision_sequence, signal)
+    kind              INTEGER NOT NULL    -- 0: measured. 1: a lower bound. 2: the default, nobody measured it
 ) STRICT;
+
+CREATE UNIQUE INDEX IF NOT EXISTS signal_value_once ON signal_value (decision_sequence, signal, kind = 2);
 
 -- Outcomes that came before their decision; moved to signal_value when it comes.
 CREATE TABLE IF NOT EXISTS parked_signal (
@@ -49,6 +53,7 @@ CREATE TABLE IF NOT EXISTS parked_signal (
     value         REAL NOT NULL,
     time_us       INTEGER NOT NULL,
     served_module TEXT,
+    kind          INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (request_id, signal)
 ) STRICT, WITHOUT ROWID;
 

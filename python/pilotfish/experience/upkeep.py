@@ -6,9 +6,11 @@ import threading
 from pathlib import Path
 from typing import Final, Protocol
 
-from pilotfish.experience.log import FOLD_WAL_BYTES, PAGE_BYTES
+from pilotfish.experience.log import FOLD_WAL_BYTES, PAGE_BYTES, now_us
 
 INTERVAL_S: Final = 0.5
+BREATH_S: Final = 0.001
+"""Between two batches of defaults, so that an outcome never waits for more than one."""
 RESTART_WAL_BYTES: Final = 256 * 2**20
 """WAL size from which writers must let a fold finish, so that the file cannot grow for ever under a load without gaps.
 Any gap of a few milliseconds lets it start over by itself. A decision that meets the lock waits `BUSY_TIMEOUT_S`, then
@@ -17,8 +19,8 @@ is answered by the baseline, unlogged; that is why the size is 50,000 decisions 
 logger = logging.getLogger(__name__)
 
 
-class Checkpointed(Protocol):
-    """Something whose state is written now and then."""
+class Kept(Protocol):
+    """Something whose state is written now and then, and that learns what silence means."""
 
     @property
     def checkpoint_due(self) -> bool:
@@ -27,11 +29,14 @@ class Checkpointed(Protocol):
     def checkpoint(self) -> None:
         """Write it."""
 
+    def expire(self, now_us: int) -> bool:
+        """Log and learn a few defaults of what is overdue; return whether there may be more to do at once."""
+
 
 class Upkeep:
-    """Folds the WAL and writes checkpoints until stopped. A failure is logged and tried again."""
+    """Folds the WAL, writes checkpoints and expires windows until stopped. A failure is logged and tried again."""
 
-    def __init__(self, database: Path, learner: Checkpointed) -> None:
+    def __init__(self, database: Path, learner: Kept) -> None:
         self._database = database
         self._wal = database.with_name(database.name + "-wal")
         self._learner = learner
@@ -48,6 +53,8 @@ class Upkeep:
         connection = sqlite3.connect(self._database, timeout=1.0, isolation_level=None)
         while not self._stopping.wait(INTERVAL_S):
             try:
+                while self._learner.expire(now_us()) and not self._stopping.wait(BREATH_S):
+                    pass
                 if self._learner.checkpoint_due:
                     self._learner.checkpoint()
                 self._fold_wal(connection)

@@ -35,6 +35,22 @@ EVENTS: Final = (
         "signal",
         tuple(Signal),
     ),
+    (
+        "late",
+        "pilotfish_signal_values_late",
+        "Signal values kept but not learned: their default had been learned before they came.",
+        "signal",
+        tuple(Signal),
+    ),
+    ("defaulted", "pilotfish_signal_defaults_learned", "Defaults learned for missing values.", "signal", tuple(Signal)),
+    ("lower_bound", "pilotfish_signal_lower_bounds_learned", "Cut-off values learned.", "signal", tuple(Signal)),
+    (
+        "range_mismatch",
+        "pilotfish_signal_range_mismatches",
+        "Blocks of 500 values of a signal whose utilities can hardly be told apart; `pilotfish info` says what to do.",
+        "signal",
+        tuple(Signal),
+    ),
     ("learn_failed", "pilotfish_learning_failures", "Signal values the core refused.", "signal", tuple(Signal)),
     ("outcome", "pilotfish_outcomes", "Outcomes acknowledged, repeats included.", None, ()),
     (

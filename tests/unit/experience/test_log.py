@@ -8,8 +8,9 @@ import pytest
 from pilotfish.codes import Mode, Source
 from pilotfish.exceptions import StateError
 from pilotfish.experience.directory_lock import DirectoryLock
-from pilotfish.experience.log import DATABASE_NAME, ExperienceLog, NewSignal
+from pilotfish.experience.log import DATABASE_NAME, ExperienceLog
 from pilotfish.experience.record import RECORD_FORMAT, DecisionRecord
+from pilotfish.experience.signals import Kind, NewSignal, ParkedSignal, Use, Value
 from pilotfish.request import Module, Request, Task
 
 PMF = msgspec.msgpack.encode([0.5, 0.5])
@@ -34,7 +35,7 @@ def log(tmp_path: Path) -> Iterator[ExperienceLog]:
 
 
 def seen(signal: int, value: float) -> NewSignal:
-    return NewSignal(signal, value, learned=True, served_module=None)
+    return NewSignal(signal, value, Kind.MEASURED, Use.LEARNED, served_module=None)
 
 
 def append(log: ExperienceLog, request_id: str = "") -> bytes:
@@ -99,14 +100,17 @@ def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
     decision_id = append(first, "r")
     first.put_modules([Module("m", {"size": 2.0}), Module("n")])
     first.put_modules([Module("m", {"size": 3.0})])
-    first.park_signals("later", [(1, 0.5)], "a")
+    first.park_signals("later", [(1, Value(0.5)), (2, Value(9.0, Kind.LOWER_BOUND))], "a")
     first.append_mode_change(Mode.ROLLOUT, 0.25, "ops", "evidence")
     first.close()
     second = ExperienceLog(tmp_path)
     assert second.find_decision(decision_id) is not None
     assert second.modules() == (Module("m", {"size": 3.0}), Module("n"))
     assert second.is_parked("later")
-    assert second.parked_signals("later") == {1: (0.5, "a")}
+    assert second.parked_signals("later") == {
+        1: ParkedSignal(Value(0.5), "a"),
+        2: ParkedSignal(Value(9.0, Kind.LOWER_BOUND), "a"),
+    }
     change = second.last_mode_change()
     assert change is not None
     assert (change.mode, change.rollout_share, change.actor) == (Mode.ROLLOUT, 0.25, "ops")
@@ -127,7 +131,7 @@ def test_log_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     with connection:
         connection.execute("UPDATE meta SET value = '99'")
     connection.close()
-    with pytest.raises(StateError, match=r"^schema_version == 99 in .*, must be 1; use the release that wrote it$"):
+    with pytest.raises(StateError, match=r"^schema_version == 99 in .*, must be 2; use the release that wrote it$"):
         ExperienceLog(tmp_path)
 
 

@@ -21,6 +21,9 @@ class Learned:
         self.calls = 0
         self._fail = fail
 
+    def expire(self, _: int) -> bool:
+        return False
+
     def checkpoint(self) -> None:
         self.calls += 1
         if self.calls > 1:

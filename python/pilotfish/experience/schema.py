@@ -1,0 +1,53 @@
+"""The log's tables, and how the tables of an older release become today's."""
+
+import sqlite3
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from pilotfish.exceptions import StateError
+
+SCHEMA_VERSION: Final = "2"
+
+_FROM_1: Final = (
+    """
+    BEGIN IMMEDIATE;
+    ALTER TABLE signal_value RENAME TO signal_value_1;
+    ALTER TABLE parked_signal ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
+    """,
+    """
+    INSERT INTO signal_value
+        SELECT sequence, decision_sequence, signal, value, time_us, learned, served_module, 0 FROM signal_value_1;
+    DROP TABLE signal_value_1;
+    UPDATE meta SET value = '2' WHERE key = 'schema_version';
+    COMMIT;
+    """,
+)
+"""What goes before and after the making of today's tables; 2 lets a default stand beside a later measurement."""
+
+
+def prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Make the tables that are missing; bring those of version 1 up to date, all or nothing.
+
+    Args:
+        connection: In autocommit mode.
+        path: Where the log is, for the message.
+
+    Raises:
+        StateError: The log comes from a newer release.
+        sqlite3.Error: The file is not a log, or the disk refuses.
+    """
+    tables = files("pilotfish.experience").joinpath("schema.sql").read_text("utf-8")
+    found = SCHEMA_VERSION
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+        found = (connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() or (found,))[0]
+    if found == "1":
+        before, after = _FROM_1
+        connection.executescript(before + tables + after)
+    elif found != SCHEMA_VERSION:
+        raise StateError(
+            f"schema_version == {found} in {path}, must be {SCHEMA_VERSION}; use the release that wrote it"
+        )
+    else:
+        connection.executescript(tables)
+        connection.execute("INSERT OR IGNORE INTO meta VALUES ('schema_version', ?)", (SCHEMA_VERSION,))
