@@ -1,0 +1,5 @@
+"""How well policies learn: one pass over real tables and synthetic streams, feedback for the served module only.
+
+`python -m benches.quality --data DIR --json OUT` finds every scenario in DIR by its layout, lets each policy play the
+same rounds from the same seeds, and prints, writes and plots what they earned. Peers live in the bench environment.
+"""

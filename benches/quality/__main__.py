@@ -1,0 +1,89 @@
+"""`python -m benches.quality`: finds, plays, prints, writes."""
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benches.figures import machine
+from benches.quality.found import scenarios
+from benches.quality.plots import draw
+from benches.quality.report import overall, stream_report
+from benches.quality.run import Job, jobs, run_all
+from benches.quality.table import overall_lines, stream_table, summary_table
+
+
+def arguments(words: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benches.quality", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder in which scenarios are found")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="file that gets every figure")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="folder that gets a picture per scenario")
+    parser.add_argument("--permutations", type=int, default=5, metavar="N")
+    parser.add_argument("--scenarios", nargs="+", default=[], metavar="GLOB", help="all without")
+    parser.add_argument("--policies", nargs="+", default=[], metavar="GLOB", help="all without")
+    parser.add_argument("--limit", type=int, metavar="N", help="play the first N rounds of each stream only")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="other seed, other worlds and permutations")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes at a time")
+    read = parser.parse_args(words)
+    for name in ("permutations", "limit", "jobs"):
+        if getattr(read, name) is not None and getattr(read, name) < 1:
+            parser.error(f"{name} == {getattr(read, name)}, must be >= 1")
+    return read
+
+
+def progress(work: list[Job]) -> Callable[[Job], None]:
+    """Return what is told of each job that ends: a line per permutation, to stderr."""
+    left = Counter((job.scenario, job.permutation) for job in work)
+    start, total = time.monotonic(), len(left)
+
+    def done(job: Job) -> None:
+        key = (job.scenario, job.permutation)
+        left[key] -= 1
+        if not left[key]:
+            del left[key]
+            passed = time.monotonic() - start
+            print(f"[{total - len(left)}/{total}] {passed:6.0f} s  {key[0]} {key[1]}", file=sys.stderr, flush=True)
+
+    return done
+
+
+def report(read: argparse.Namespace) -> dict[str, Any]:
+    """Play what the command line asks for and return everything that was measured."""
+    work = list(
+        jobs(read.data, read.scenarios, read.policies, permutations=read.permutations, seed=read.seed, limit=read.limit)
+    )
+    results = run_all(work, read.jobs, progress(work))
+    streams = [
+        stream_report(scenario, [result for result in results if result.scenario == scenario.name])
+        for scenario in scenarios(read.data, read.scenarios)
+    ]
+    settings = {
+        name: getattr(read, name) for name in ("permutations", "limit", "seed", "jobs", "scenarios", "policies")
+    }
+    return {"machine": machine(), "settings": settings, "streams": streams, "overall": overall(streams)}
+
+
+def main() -> None:
+    """Run the bench."""
+    read = arguments()
+    try:
+        measured = report(read)
+    except ValueError as error:
+        sys.exit(f"benches.quality: {error}")
+    for stream in measured["streams"]:
+        print(stream_table(stream), end="\n\n")
+    print(summary_table(measured["streams"]))
+    print("\n".join(overall_lines(measured["overall"])))
+    if read.json:
+        read.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+    if read.plots:
+        draw(measured["streams"], read.plots)
+
+
+if __name__ == "__main__":
+    main()

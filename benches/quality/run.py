@@ -1,0 +1,103 @@
+"""Runs every policy on every permutation of every scenario, several at a time; the same figures whatever the order."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from fnmatch import fnmatch
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benches.quality.found import scenarios
+from benches.quality.play import play, references
+from benches.quality.policies import ENTRIES, Entry
+from benches.quality.stream import Stream, generator, shortened
+
+REFERENCES = "references"
+"""The job that plays nothing: random, best fixed and oracle."""
+
+
+class Job(NamedTuple):
+    """One policy on one permutation; everything that a worker needs."""
+
+    data: Path
+    scenario: str
+    policy: str
+    permutation: int
+    seed: int
+    limit: int | None
+
+
+class Result(NamedTuple):
+    """The figures of one policy on one permutation, see `play.play`."""
+
+    scenario: str
+    policy: str
+    permutation: int
+    figures: dict[str, Any]
+
+
+def chosen(patterns: list[str]) -> list[Entry]:
+    """Return the policies whose name matches one of the patterns; all without any.
+
+    Raises:
+        ValueError: A pattern matches nothing.
+    """
+    for pattern in patterns:
+        if not any(fnmatch(entry.name, pattern) for entry in ENTRIES):
+            names = ", ".join(entry.name for entry in ENTRIES)
+            raise ValueError(f"policies == {pattern}, must match one of {names}")
+    return [entry for entry in ENTRIES if not patterns or any(fnmatch(entry.name, each) for each in patterns)]
+
+
+@lru_cache(maxsize=1)
+def permutation(data: Path, scenario: str, number: int, seed: int, limit: int | None) -> Stream:
+    """Return one permutation. Held until the next is asked for: its policies play it one after the other."""
+    (found,) = (each for each in scenarios(data, []) if each.name == scenario)
+    return shortened(found.build(generator(seed, scenario, number)), limit)
+
+
+def run(job: Job) -> list[Result]:
+    """Play one job."""
+    stream = permutation(job.data, job.scenario, job.permutation, job.seed, job.limit)
+    if job.policy == REFERENCES:
+        known = references(stream)
+        return [Result(job.scenario, name, job.permutation, figures) for name, figures in known.items()]
+    (entry,) = (each for each in ENTRIES if each.name == job.policy)
+    policy = entry.make(generator(job.seed, job.scenario, job.permutation, job.policy), stream)
+    return [Result(job.scenario, job.policy, job.permutation, play(stream, policy))]
+
+
+def jobs(
+    data: Path, patterns: list[str], policies: list[str], *, permutations: int, seed: int, limit: int | None
+) -> Iterator[Job]:
+    """Yield every job, those of one permutation together.
+
+    Raises:
+        ValueError: A pattern matches nothing.
+    """
+    entries = chosen(policies)
+    for scenario in scenarios(data, patterns):
+        for number in range(permutations):
+            stream = permutation(data, scenario.name, number, seed, limit)
+            fitting = [entry.name for entry in entries if stream.fixed_arms or not entry.needs_fixed_arms]
+            for policy in (REFERENCES, *fitting):
+                yield Job(data, scenario.name, policy, number, seed, limit)
+
+
+def run_all(work: list[Job], workers: int, done: Callable[[Job], None]) -> list[Result]:
+    """Return the results of every job, in the jobs' order; `done` hears of each as it ends."""
+    if workers == 1:
+        results = {}
+        for job in work:
+            results[job] = run(job)
+            done(job)
+    else:
+        # Spawned, because a fork would copy the threads of the libraries that the parent has loaded.
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            running = {pool.submit(run, job): job for job in work}
+            results = {}
+            for future in as_completed(running):
+                results[running[future]] = future.result()
+                done(running[future])
+    return [result for job in work for result in results[job]]
