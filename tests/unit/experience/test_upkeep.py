@@ -6,7 +6,7 @@ import pytest
 
 from pilotfish.codes import Mode, Source
 from pilotfish.experience import upkeep
-from pilotfish.experience.log import FOLD_WAL_BYTES, ExperienceLog
+from pilotfish.experience.log import FOLD_WAL_BYTES, ExperienceLog, now_us
 from pilotfish.experience.record import RECORD_FORMAT, DecisionRecord
 from pilotfish.experience.upkeep import Upkeep
 from pilotfish.request import Module, Request, Task
@@ -70,3 +70,23 @@ def test_failed_checkpoint_is_tried_again(tmp_path: Path) -> None:
     assert learned.written.wait(10)
     keeping.stop()
     log.close()
+
+
+@pytest.mark.usefixtures("quick")
+def test_windows_expire_batch_by_batch_until_nothing_is_due(tmp_path: Path) -> None:
+    done = threading.Event()
+    times = []
+
+    class Overdue(Learned):
+        def expire(self, now_us: int) -> bool:
+            times.append(now_us)
+            if len(times) == 5:
+                done.set()
+            return len(times) < 5
+
+    log, before = ExperienceLog(tmp_path), now_us()
+    keeping = Upkeep(log.path, Overdue())
+    assert done.wait(10)
+    keeping.stop()
+    log.close()
+    assert before <= times[0] <= times[4] <= now_us()
