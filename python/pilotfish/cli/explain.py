@@ -68,8 +68,14 @@ def as_text(answer: ExplainDecisionResponse) -> str:
     if explanation.removed:
         rows = [(row.module, _plain(ReasonCode.Name(row.reason), "REASON_CODE_")) for row in explanation.removed]
         parts.append(table(("REMOVED", "WHY"), rows))
-    if answer.signals:
-        signals = [(_plain(Signal.Name(value.signal), "SIGNAL_"), f"{value.value:g}") for value in answer.signals]
+    if answer.signals or answer.default_signals:
+        signals = [
+            (_plain(Signal.Name(value.signal), "SIGNAL_"), text)
+            for value, text in (
+                *((value, f"{value.value:g}{' or more' * value.lower_bound}") for value in answer.signals),
+                *((value, f"{value.value:g} by default") for value in answer.default_signals),
+            )
+        ]
         parts.append(table(("SIGNAL", "VALUE"), signals))
     else:
         parts.append("No outcome has been recorded yet.")

@@ -36,3 +36,5 @@ def info(socket: Path | None, *, json_: bool) -> None:
             }
         )
     )
+    for warning in answer.range_warnings:
+        click.echo(f"warning: {warning}")

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from os import PathLike
 from time import monotonic
 from typing import Any, Generic, TypeVar
@@ -156,6 +156,7 @@ class Calls(ABC, Generic[DecisionT, DecisionsT, ReceiptT, ReceiptsT]):
         recovery: float | None = None,
         satisfaction: float | None = None,
         served_module: str = "",
+        lower_bounds: Collection[str] = (),
         deadline_ms: float | None = None,
     ) -> ReceiptT:
         """Report what happened after a decision: any subset of the signals, in any number of calls.
@@ -179,6 +180,7 @@ class Calls(ABC, Generic[DecisionT, DecisionsT, ReceiptT, ReceiptsT]):
             recovery=recovery,
             satisfaction=satisfaction,
             served_module=served_module,
+            lower_bounds=lower_bounds,
         )
         return self.record(request, deadline_ms=deadline_ms)
 

@@ -1,14 +1,16 @@
 """From a hub's arguments to the contract's requests."""
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, TypeVar
 
 from pilotfish import v1
 from pilotfish.client.decision import Decision
 from pilotfish.client.features import Features, fill_features
 from pilotfish.client.module import Candidate, add_candidates
 from pilotfish.exceptions import InvalidInputError
+
+_TextsT = TypeVar("_TextsT", bound=Collection[str])
 
 SIGNALS: Final[dict[str, v1.Signal.ValueType]] = {
     name.removeprefix("SIGNAL_").lower(): number for name, number in v1.Signal.items() if number
@@ -99,6 +101,7 @@ def outcome_request(
     recovery: float | None = None,
     satisfaction: float | None = None,
     served_module: str = "",
+    lower_bounds: Collection[str] = (),
 ) -> v1.RecordOutcomeRequest:
     """Return an outcome: any subset of a decision's signals; what is None was not measured (yet).
 
@@ -112,12 +115,15 @@ def outcome_request(
         recovery: After a failure, was the task saved, 0 to 1.
         satisfaction: Satisfaction of the person who asked, 0 to 1.
         served_module: The module that really ran, if it was not the decided one.
+        lower_bounds: Names of the signals whose value is only a lower bound, because the measurement was cut off:
+            `{"latency_ms"}` of a call that timed out. Taken by latency_ms, cost_usd and retry_count.
 
     Raises:
-        InvalidInputError: A value has the wrong type.
+        InvalidInputError: A value has the wrong type, or a lower bound names no signal that has a value here.
     """
     request = v1.RecordOutcomeRequest()
     try:
+        cut_off = {signal_named(name, "lower_bounds"): name for name in _texts("lower_bounds", lower_bounds)}
         request.decision_id = decision if isinstance(decision, str) else decision.id
         for signal, value in (
             (v1.SIGNAL_COMPLETION, completion),
@@ -129,15 +135,25 @@ def outcome_request(
             (v1.SIGNAL_SATISFACTION, satisfaction),
         ):
             if value is not None:
-                request.signals.add(signal=signal, value=value)
+                request.signals.add(signal=signal, value=value, lower_bound=signal in cut_off)
         request.served_module = served_module
     except (TypeError, ValueError, OverflowError) as error:
         raise _as_invalid(error) from error
+    for signal in cut_off.keys() - {entry.signal for entry in request.signals}:
+        raise InvalidInputError(
+            f"lower_bounds == {cut_off[signal]}, must name a signal that has a value in this outcome",
+            reason="FIELD_CONFLICT",
+            metadata={"field": "lower_bounds", "value": cut_off[signal], "rule": "a signal with a value"},
+        )
     return request
 
 
-def signal_named(name: str) -> v1.Signal.ValueType:
+def signal_named(name: str, field: str = "task.signal_weights") -> v1.Signal.ValueType:
     """Return a signal's number.
+
+    Args:
+        name: Its name, such as `latency_ms`.
+        field: Where it stands, for the message.
 
     Raises:
         InvalidInputError: There is no such signal.
@@ -148,11 +164,11 @@ def signal_named(name: str) -> v1.Signal.ValueType:
         raise InvalidInputError(
             f"signal == {name!r}, must be one of {', '.join(SIGNALS)}",
             reason="UNKNOWN_ENUM_VALUE",
-            metadata={"field": "task.signal_weights", "value": str(name), "rule": "a known signal"},
+            metadata={"field": field, "value": str(name), "rule": "a known signal"},
         ) from None
 
 
-def _texts(field: str, values: Sequence[str]) -> Sequence[str]:
+def _texts(field: str, values: _TextsT) -> _TextsT:
     if isinstance(values, str):  # "pdf" would silently become three capabilities
         raise InvalidInputError(f"{field} == {values!r}, must be a list of texts", reason="MALFORMED_MESSAGE")
     return values

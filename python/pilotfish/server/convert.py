@@ -9,7 +9,7 @@ from pilotfish.engine.rollout import served_probability
 from pilotfish.exceptions import InvalidInputError
 from pilotfish.experience.record import DecisionRecord
 from pilotfish.request import RESERVED_PREFIX, Feature, Features, Module, Outcome, Request, Task, reserved_features
-from pilotfish.rewards import MAXIMUM, weight_vector
+from pilotfish.rewards import DEFAULT_HALF_VALUES, MAXIMUM, weight_vector
 from pilotfish.v1 import control_service_pb2, decision_service_pb2, outcome_service_pb2, policy_pb2
 
 NAME_BYTES: Final = 64
@@ -32,6 +32,7 @@ DECISION_ID_DIGITS: Final = 32
 _SURELY_A_NAME: Final = NAME_BYTES // 4
 """A text of so many characters has at most NAME_BYTES bytes, whatever they are."""
 _HEX: Final = frozenset("0123456789abcdef")
+_MAY_BE_LOWER_BOUNDS: Final = ", ".join(signal.name.lower() for signal in DEFAULT_HALF_VALUES)
 _SIGNALS: Final = {int(signal): signal for signal in Signal}
 
 
@@ -82,6 +83,7 @@ def outcome_from(proto: outcome_service_pb2.RecordOutcomeRequest) -> Outcome:
         _refuse("FIELD_CONFLICT", "decision_id", "exactly one of decision_id and request_id must be set")
     _count(len(proto.signals), "signals", 1, len(Signal))
     signals: dict[int, float] = {}
+    lower_bounds = []
     for entry in proto.signals:
         signal = _signal(entry.signal, "signals.signal")
         name = f"signals.{signal.name.lower()}"
@@ -89,11 +91,16 @@ def outcome_from(proto: outcome_service_pb2.RecordOutcomeRequest) -> Outcome:
             _refuse("DUPLICATE_ENTRY", name, "must occur at most once", signal.name)
         _number(entry.value, name, 0.0, MAXIMUM[signal])
         signals[int(signal)] = entry.value
+        if entry.lower_bound:
+            if signal not in DEFAULT_HALF_VALUES:
+                _refuse("FIELD_CONFLICT", f"{name}.lower_bound", f"is taken by {_MAY_BE_LOWER_BOUNDS} only")
+            lower_bounds.append(int(signal))
     return Outcome(
         signals=signals,
         decision_id=decision_id_from(proto.decision_id) if proto.decision_id else "",
         request_id=_text(proto.request_id, "request_id", ID_BYTES),
         served_module=_text(proto.served_module, "served_module", NAME_BYTES),
+        lower_bounds=frozenset(lower_bounds),
     )
 
 

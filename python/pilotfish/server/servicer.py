@@ -10,6 +10,7 @@ from pilotfish.codes import Source
 from pilotfish.engine.engine import Engine
 from pilotfish.exceptions import PilotfishError
 from pilotfish.experience.log import now_us
+from pilotfish.experience.signals import Kind
 from pilotfish.request import Request
 from pilotfish.rewards import REWARD_VERSION
 from pilotfish.server import convert
@@ -96,6 +97,7 @@ def control_methods(engine: Engine) -> Sequence[Method]:
             explorer=engine.model.explorer,
             reward_version=REWARD_VERSION,
             state_sha256=engine.state_sha256(),
+            range_warnings=engine.range_warnings,
         )
         response.start_time.FromMicroseconds(start_time_us)
         return response
@@ -112,13 +114,14 @@ def control_methods(engine: Engine) -> Sequence[Method]:
         return control.SetModeResponse(mode=int(engine.mode), rollout_share=engine.rollout_share)  # type: ignore[arg-type]
 
     def explain_decision(proto: control.ExplainDecisionRequest) -> control.ExplainDecisionResponse:
-        logged, decision, signals = engine.explain(convert.decision_id_from(proto.decision_id))
+        logged, decision, _ = engine.explain(convert.decision_id_from(proto.decision_id))
         response = control.ExplainDecisionResponse(task_type=decision.record.request.task.type)
         convert.decision_to(decision, response.decision)
         convert.explanation_to(decision.record, response.explanation)
         response.decision_time.FromMicroseconds(logged.time_us)
-        for signal, value in signals.items():
-            response.signals.add(signal=signal, value=value)
+        for row in engine.log.rows_of(logged.sequence):
+            values = response.default_signals if row.kind is Kind.DEFAULT else response.signals
+            values.add(signal=row.signal, value=row.value, lower_bound=row.kind is Kind.LOWER_BOUND)
         return response
 
     service = "pilotfish.v1.ControlService"

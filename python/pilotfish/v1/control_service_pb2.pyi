@@ -44,6 +44,7 @@ class GetInfoResponse(google.protobuf.message.Message):
     EXPLORER_FIELD_NUMBER: builtins.int
     REWARD_VERSION_FIELD_NUMBER: builtins.int
     STATE_SHA256_FIELD_NUMBER: builtins.int
+    RANGE_WARNINGS_FIELD_NUMBER: builtins.int
     version: builtins.str
     """Version of Pilotfish."""
     model_version: builtins.str
@@ -70,6 +71,12 @@ class GetInfoResponse(google.protobuf.message.Message):
     def start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """When this process began to serve."""
 
+    @property
+    def range_warnings(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What is wrong with the newest 500 values of a signal, one sentence for each such signal, with what to configure:
+        its half value does not fit, or it is constant. At most 7.
+        """
+
     def __init__(
         self,
         *,
@@ -85,9 +92,10 @@ class GetInfoResponse(google.protobuf.message.Message):
         explorer: builtins.str = ...,
         reward_version: builtins.str = ...,
         state_sha256: builtins.str = ...,
+        range_warnings: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["start_time", b"start_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["decision_count", b"decision_count", "explorer", b"explorer", "fallback_count", b"fallback_count", "learned_count", b"learned_count", "mode", b"mode", "model_version", b"model_version", "reward_version", b"reward_version", "rollout_share", b"rollout_share", "signal_value_count", b"signal_value_count", "start_time", b"start_time", "state_sha256", b"state_sha256", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["decision_count", b"decision_count", "explorer", b"explorer", "fallback_count", b"fallback_count", "learned_count", b"learned_count", "mode", b"mode", "model_version", b"model_version", "range_warnings", b"range_warnings", "reward_version", b"reward_version", "rollout_share", b"rollout_share", "signal_value_count", b"signal_value_count", "start_time", b"start_time", "state_sha256", b"state_sha256", "version", b"version"]) -> None: ...
 
 global___GetInfoResponse = GetInfoResponse
 
@@ -244,6 +252,7 @@ class ExplainDecisionResponse(google.protobuf.message.Message):
     DECISION_TIME_FIELD_NUMBER: builtins.int
     TASK_TYPE_FIELD_NUMBER: builtins.int
     SIGNALS_FIELD_NUMBER: builtins.int
+    DEFAULT_SIGNALS_FIELD_NUMBER: builtins.int
     task_type: builtins.str
     """The task's type."""
     @property
@@ -262,6 +271,12 @@ class ExplainDecisionResponse(google.protobuf.message.Message):
     def signals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pilotfish.v1.policy_pb2.SignalValue]:
         """The signals that have been recorded."""
 
+    @property
+    def default_signals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[pilotfish.v1.policy_pb2.SignalValue]:
+        """The defaults that were learned because a signal's window had passed without a value. A signal that is in both
+        lists came later than its default and was not learned.
+        """
+
     def __init__(
         self,
         *,
@@ -270,8 +285,9 @@ class ExplainDecisionResponse(google.protobuf.message.Message):
         decision_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         task_type: builtins.str = ...,
         signals: collections.abc.Iterable[pilotfish.v1.policy_pb2.SignalValue] | None = ...,
+        default_signals: collections.abc.Iterable[pilotfish.v1.policy_pb2.SignalValue] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["decision", b"decision", "decision_time", b"decision_time", "explanation", b"explanation"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["decision", b"decision", "decision_time", b"decision_time", "explanation", b"explanation", "signals", b"signals", "task_type", b"task_type"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["decision", b"decision", "decision_time", b"decision_time", "default_signals", b"default_signals", "explanation", b"explanation", "signals", b"signals", "task_type", b"task_type"]) -> None: ...
 
 global___ExplainDecisionResponse = ExplainDecisionResponse

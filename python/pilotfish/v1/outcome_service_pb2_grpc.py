@@ -53,7 +53,8 @@ class OutcomeServiceServicer(object):
 
     def RecordOutcome(self, request, context):
         """Records any subset of a decision's signals, in any number of calls. Idempotent for ever: a signal that is already
-        recorded with the same value is acknowledged again and learned once. INVALID_ARGUMENT: the request breaks a
+        recorded with the same value is acknowledged again and learned once. A signal may come at any time; one that comes
+        after its configured default has been learned is kept and not learned. INVALID_ARGUMENT: the request breaks a
         stated rule. NOT_FOUND: no such decision. ALREADY_EXISTS: the signal is recorded with another value. In each
         of these nothing was recorded. UNAVAILABLE: the log cannot be written or the server is draining; send it again.
         """

@@ -446,17 +446,24 @@ class SignalValue(google.protobuf.message.Message):
 
     SIGNAL_FIELD_NUMBER: builtins.int
     VALUE_FIELD_NUMBER: builtins.int
+    LOWER_BOUND_FIELD_NUMBER: builtins.int
     signal: global___Signal.ValueType
     """What was measured; this fixes the unit and the range, see Signal."""
     value: builtins.float
     """The value in the signal's unit; must be finite and in the signal's range."""
+    lower_bound: builtins.bool
+    """True: the value is a lower bound, because the measurement was cut off, as is the latency of a call that timed out.
+    It then teaches the middle of the utilities that remain possible. Taken by latency_ms, cost_usd and retry_count.
+    It belongs to the value: the same number without it is another value. Default: false.
+    """
     def __init__(
         self,
         *,
         signal: global___Signal.ValueType = ...,
         value: builtins.float = ...,
+        lower_bound: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["signal", b"signal", "value", b"value"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["lower_bound", b"lower_bound", "signal", b"signal", "value", b"value"]) -> None: ...
 
 global___SignalValue = SignalValue
 

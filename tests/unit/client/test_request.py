@@ -151,7 +151,7 @@ def test_what_cannot_be_encoded_is_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_every_signal_of_the_contract_is_an_argument_of_an_outcome() -> None:
-    values = {name: float(number) for name, number in SIGNALS.items()}
+    values: dict[str, Any] = {name: float(number) for name, number in SIGNALS.items()}
     request = outcome_request("f" * 32, served_module="marker", **values)
     assert len(SIGNALS) == len(v1.Signal.keys()) - 1
     assert {signal.signal: signal.value for signal in request.signals} == {n: float(n) for n in SIGNALS.values()}
@@ -171,3 +171,18 @@ def test_a_signal_of_zero_is_a_measurement_and_none_is_not() -> None:
 def test_a_signal_that_is_no_number_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="cannot be encoded"):
         outcome_request("a" * 32, quality="good")  # type: ignore[arg-type]
+
+
+def test_only_the_named_signals_are_lower_bounds() -> None:
+    request = outcome_request("a" * 32, completion=0.0, latency_ms=30_000, cost_usd=0.1, lower_bounds={"latency_ms"})
+    assert [(entry.signal, entry.lower_bound) for entry in request.signals] == [
+        (v1.SIGNAL_COMPLETION, False),
+        (v1.SIGNAL_LATENCY_MS, True),
+        (v1.SIGNAL_COST_USD, False),
+    ]
+
+
+@pytest.mark.parametrize("wrong", [["latency_ms"], ["speed"], "cost_usd", 3], ids=repr)
+def test_lower_bound_of_what_has_no_value_is_refused(wrong: Any) -> None:  # noqa: ANN401
+    with pytest.raises(InvalidInputError):
+        outcome_request("a" * 32, cost_usd=0.1, lower_bounds=wrong)

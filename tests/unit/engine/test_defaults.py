@@ -2,6 +2,7 @@
 
 import random
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pilotfish.engine.engine import Engine, EngineSettings, fold
 from pilotfish.engine.learning import EXPIRE_AT_ONCE
 from pilotfish.engine.specification import model_specification
 from pilotfish.exceptions import ConflictError
+from pilotfish.experience import upkeep
 from pilotfish.experience.log import now_us
 from pilotfish.experience.signals import Kind, Use
 from pilotfish.request import Outcome
@@ -102,6 +104,20 @@ def test_defaults_are_learned_once_over_repetitions_and_restarts(engine: Engine)
     assert restarted.log.signal_value_count == 2 * EXPIRE_AT_ONCE + 5
     assert restarted.state_sha256() == before == restarted.state_sha256()
     assert folded_state(restarted) == restarted.model.state()
+    restarted.close()
+
+
+def test_upkeep_lets_windows_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pause = threading.Event()
+    monkeypatch.setattr(upkeep, "INTERVAL_S", 0.005)
+    monkeypatch.setattr(upkeep, "now_us", lambda: now_us() + int(AFTER_S * 1e6))
+    engine = open_engine(tmp_path)
+    (decision_id,) = decisions(engine, 1)
+    while not rows(engine, decision_id):
+        pause.wait(0.005)
+    engine.close()
+    restarted = open_engine(tmp_path, REWARDS)
+    assert restarted.model.learned_count == 1
     restarted.close()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pilotfish.codes import Mode
+from pilotfish.codes import Mode, Signal
 from pilotfish.exceptions import InvalidInputError
 from pilotfish.server import convert
 from pilotfish.v1 import (
@@ -275,6 +275,22 @@ def test_signal_range_is_closed_and_enforced(signal: str, largest: float) -> Non
     for value in (-1e-9, math.nextafter(largest, math.inf), math.nan, math.inf, -math.inf):
         with pytest.raises(InvalidInputError, match=rf"^signals\.{signal.lower()} == "):
             convert.outcome_from(outcome(number, value))
+
+
+@pytest.mark.parametrize("signal", [Signal.LATENCY_MS, Signal.COST_USD, Signal.RETRY_COUNT])
+def test_unbounded_signal_may_be_a_lower_bound(signal: Signal) -> None:
+    proto = outcome(signal, 0.5)
+    assert convert.outcome_from(proto).lower_bounds == frozenset()
+    proto.signals[0].lower_bound = True
+    assert convert.outcome_from(proto).lower_bounds == {signal}
+
+
+@pytest.mark.parametrize("signal", [Signal.COMPLETION, Signal.QUALITY, Signal.RECOVERY, Signal.SATISFACTION])
+def test_bounded_signal_is_never_a_lower_bound(signal: Signal) -> None:
+    proto = outcome(signal, 0.5)
+    proto.signals[0].lower_bound = True
+    with pytest.raises(InvalidInputError, match=r"lower_bound is taken by latency_ms, cost_usd, retry_count only$"):
+        convert.outcome_from(proto)
 
 
 @pytest.mark.parametrize(

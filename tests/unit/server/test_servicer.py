@@ -1,0 +1,73 @@
+"""What operators are shown of outcomes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pilotfish.cli.explain import as_text
+from pilotfish.codes import Mode, Signal
+from pilotfish.engine.engine import Engine, EngineSettings
+from pilotfish.engine.ranges import BLOCK
+from pilotfish.experience.log import now_us
+from pilotfish.request import Module, Request, Task
+from pilotfish.rewards import RewardFunction
+from pilotfish.server.servicer import control_methods, data_methods
+from pilotfish.v1 import ExplainDecisionRequest, GetInfoRequest, RecordOutcomeRequest, SignalValue
+from pilotfish.v1 import Signal as SignalNumber
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    rewards = RewardFunction(windows_s={Signal.COMPLETION: 5.0}, defaults={Signal.COMPLETION: 0.0})
+    opened = Engine(tmp_path, EngineSettings(mode=Mode.ON), rewards)
+    yield opened
+    opened.close()
+
+
+def call(engine: Engine, name: str, request: Any) -> Any:  # noqa: ANN401  messages of any kind
+    methods = {method.name: method.call for method in (*data_methods(engine), *control_methods(engine))}
+    return methods[name](request)
+
+
+def decided(engine: Engine) -> str:
+    return engine.decide(Request(Task("t"), (Module("a"), Module("b")))).decision_id
+
+
+def test_explanation_tells_measured_cut_off_and_default_values_apart(engine: Engine) -> None:
+    decision_id = decided(engine)
+    latency = SignalValue(signal=SignalNumber.SIGNAL_LATENCY_MS, value=30_000.0, lower_bound=True)
+    quality = SignalValue(signal=SignalNumber.SIGNAL_QUALITY, value=0.5)
+    call(engine, "RecordOutcome", RecordOutcomeRequest(decision_id=decision_id, signals=[latency, quality]))
+    engine._learner.expire(now_us() + 10_000_000)  # noqa: SLF001
+
+    explained = call(engine, "ExplainDecision", ExplainDecisionRequest(decision_id=decision_id))
+
+    assert list(explained.signals) == [latency, quality]
+    assert list(explained.default_signals) == [SignalValue(signal=SignalNumber.SIGNAL_COMPLETION, value=0.0)]
+    text = [" ".join(line.split()) for line in as_text(explained).splitlines()]
+    assert text[-3:] == ["latency_ms 30000 or more", "quality 0.5", "completion 0 by default"]
+
+
+def test_late_value_stands_beside_its_default(engine: Engine) -> None:
+    decision_id = decided(engine)
+    engine._learner.expire(now_us() + 10_000_000)  # noqa: SLF001
+    late = SignalValue(signal=SignalNumber.SIGNAL_COMPLETION, value=1.0)
+    call(engine, "RecordOutcome", RecordOutcomeRequest(decision_id=decision_id, signals=[late]))
+
+    explained = call(engine, "ExplainDecision", ExplainDecisionRequest(decision_id=decision_id))
+
+    assert list(explained.signals) == [late]
+    assert [value.value for value in explained.default_signals] == [0.0]
+
+
+def test_info_says_which_half_value_does_not_fit(engine: Engine) -> None:
+    assert not call(engine, "GetInfo", GetInfoRequest()).range_warnings
+    for i in range(BLOCK):
+        dear = SignalValue(signal=SignalNumber.SIGNAL_COST_USD, value=50.0 + i % 3)
+        call(engine, "RecordOutcome", RecordOutcomeRequest(decision_id=decided(engine), signals=[dear]))
+
+    (warning,) = call(engine, "GetInfo", GetInfoRequest()).range_warnings
+
+    assert warning.endswith("set rewards.half_values: {cost_usd: 51}")
