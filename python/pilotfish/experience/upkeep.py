@@ -53,11 +53,12 @@ class Upkeep:
         connection = sqlite3.connect(self._database, timeout=1.0, isolation_level=None)
         while not self._stopping.wait(INTERVAL_S):
             try:
-                while self._learner.expire(now_us()) and not self._stopping.wait(BREATH_S):
-                    pass
                 if self._learner.checkpoint_due:
                     self._learner.checkpoint()
                 self._fold_wal(connection)
+                # Last, so that defaults that cannot be written never keep the log from being folded.
+                while self._learner.expire(now_us()) and not self._stopping.wait(BREATH_S):
+                    pass
             except (OSError, sqlite3.Error) as error:
                 logger.warning("upkeep failed, will try again: %s", error)
         connection.close()

@@ -199,6 +199,27 @@ def test_training_may_take_late_values_in_time(tmp_path: Path) -> None:
     punctual.close()
 
 
+def test_training_leaves_out_the_default_of_a_module_that_turns_out_not_to_have_run(engine: Engine) -> None:
+    decision = engine.decide(ask())
+    expire(engine)
+    other = next(module.name for module in MODULES if module.name != decision.module)
+    engine.record_outcome(Outcome({Signal.QUALITY: 1.0}, decision_id=decision.decision_id, served_module=other))
+    assert folded_state(engine) == engine.model.state()
+    trained = fold(engine.log, model_specification(REWARDS), REWARDS, late_in_time=True)
+    assert (engine.model.learned_count, trained.model.learned_count) == (1, 0)
+
+
+def test_value_that_waits_for_its_decision_is_joined_before_any_default_after_a_restart(engine: Engine) -> None:
+    engine.record_outcome(Outcome({Signal.COMPLETION: 1.0}, request_id="r1"))
+    engine._learner.join_parked = lambda _: None  # type: ignore[assignment, method-assign]  # noqa: SLF001  killed before the join
+    decision = engine.decide(ask(request_id="r1"))
+    engine.close()
+    restarted = open_engine(engine.state_dir)
+    expire(restarted)
+    assert rows(restarted, decision.decision_id) == [(Signal.COMPLETION, 1.0, Kind.MEASURED, Use.LEARNED)]
+    restarted.close()
+
+
 def test_with_half_of_the_values_missing_zero_fill_is_measurably_worse(tmp_path: Path) -> None:
     """Quality of module a is 0.8 and reported for one decision in two: missing is not zero."""
     errors = []
