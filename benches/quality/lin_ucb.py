@@ -12,23 +12,23 @@ import zlib
 import numpy as np
 
 from benches.quality.policy import Decision
+from benches.quality.standardise import Standardiser
 from benches.quality.stream import Floats, Outcome, Round
 
 ALPHAS = (0.05, 0.1, 0.25, 0.5, 1.0)
 WORD_SLOTS = 64
 WORD = re.compile(r"[a-z0-9]+")
-CLIP = 8.0
 
 
 class TaskVector:
-    """Turns tasks into vectors, past-only: a task is standardised by the tasks before it and itself."""
+    """Turns tasks into vectors, numbers standardised by the past."""
 
     def __init__(self) -> None:
         self.size = 1
-        self._numbers: dict[str, list[float]] = {}  # slot, count, mean, sum of squared deviations (Welford)
-        self._slots: dict[tuple[str, str], int] = {}
+        self._numbers = Standardiser()
+        self._slots: dict[tuple[str, ...], int] = {}
 
-    def _slot(self, key: tuple[str, str]) -> int:
+    def _slot(self, key: tuple[str, ...]) -> int:
         if key not in self._slots:
             self._slots[key] = self.size
             self.size += 1
@@ -37,18 +37,11 @@ class TaskVector:
     def encode(self, round_: Round) -> Floats:
         """Return the task as float64 [size]; slot 0 is 1. Counts the task as seen."""
         cells = {0: 1.0}
-        for name, value in round_.features.items():
+        for name, value in self._numbers.standardise(round_.features).items():
             if isinstance(value, str):
                 cells[self._slot((name, value))] = 1.0
-                continue
-            moments = self._numbers.setdefault(name, [self._slot((name, "")), 0.0, 0.0, 0.0])
-            moments[1] += 1.0
-            delta = value - moments[2]
-            moments[2] += delta / moments[1]
-            moments[3] += delta * (value - moments[2])
-            scale = math.sqrt(moments[3] / moments[1])
-            standard = (value - moments[2]) / scale if scale > 0.0 else 0.0
-            cells[int(moments[0])] = min(max(standard, -CLIP), CLIP)
+            else:
+                cells[self._slot((name,))] = value
         if round_.task_type:
             cells[self._slot(("task type", round_.task_type))] = 1.0
         words = WORD.findall(round_.text.lower())

@@ -16,7 +16,10 @@ LIN_UCB = "LinUCB"
 
 
 class Entry(NamedTuple):
-    """A policy to play: whose it is (`ours`, `vw` or `linucb`), how it is made, and what streams it can play."""
+    """A policy to play, how it is made, and whether it needs modules that never change.
+
+    `group` says whose it is: `ours`, `linucb`, `vw`, or `vw_std` for VW on standardised numbers.
+    """
 
     name: str
     group: str
@@ -34,10 +37,16 @@ def lin_ucb(alpha: float) -> Entry:
     return Entry(f"{LIN_UCB} {alpha:g}", "linucb", lambda _rng, _stream: LinUcb(alpha))
 
 
-def vw(name: str, flags: str, *, adf: bool) -> Entry:
-    """Return one of VW's explorers."""
+def vw(explorer: str, *, adf: bool, standardised: bool) -> Entry:
+    """Return one of VW's explorers, with action features or a model per module, on raw or on standardised numbers."""
     kind = vowpal.ActionFeatures if adf else vowpal.FixedActions
-    return Entry(f"VW {name}", "vw", lambda rng, stream: kind(flags, rng, stream.arm_count), needs_fixed_arms=not adf)
+    name = f"VW {explorer}{' adf' if adf else ''}{' std' if standardised else ''}"
+    group = "vw_std" if standardised else "vw"
+
+    def make(rng: np.random.Generator, stream: Stream) -> Policy:
+        return kind(vowpal.EXPLORERS[explorer], rng, stream.arm_count, standardised=standardised)
+
+    return Entry(name, group, make, needs_fixed_arms=not adf)
 
 
 ENTRIES: tuple[Entry, ...] = (
@@ -45,6 +54,10 @@ ENTRIES: tuple[Entry, ...] = (
     ours(f"{OURS} floor 0", 0.0),
     ours(f"{OURS} floor 2%", 0.02),
     *(lin_ucb(alpha) for alpha in ALPHAS),
-    *(vw(f"{name} adf", flags, adf=True) for name, flags in vowpal.EXPLORERS.items()),
-    *(vw(name, vowpal.EXPLORERS[name], adf=False) for name in ("epsilon-greedy", "SquareCB")),
+    *(
+        vw(explorer, adf=adf, standardised=standardised)
+        for standardised in (False, True)
+        for adf, explorers in ((True, tuple(vowpal.EXPLORERS)), (False, vowpal.FIXED_EXPLORERS))
+        for explorer in explorers
+    ),
 )

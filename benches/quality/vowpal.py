@@ -1,7 +1,8 @@
 """Vowpal Wabbit's explorers, through its Python package and its text format.
 
-VW gets the raw numbers, because it normalises them itself; texts as words. A feature's name is never a bare integer:
-VW takes those as raw indices, which collide across actions.
+VW gets the raw numbers, because it normalises them itself, and in a second form standardised ones: it scales but does
+not centre, which matters on tables of unlike units. Texts go as words. A feature's name is never a bare integer: VW
+takes those as raw indices, which collide across actions.
 """
 
 import re
@@ -11,6 +12,7 @@ import numpy as np
 
 from benches.quality.extras import extra
 from benches.quality.policy import Decision, drawn
+from benches.quality.standardise import Standardiser
 from benches.quality.stream import Features, Outcome, Round
 
 COSTS: Final = "--cb_min_cost -1 --cb_max_cost 0"
@@ -22,6 +24,9 @@ EXPLORERS: Final[dict[str, str]] = {
     "cover-5": "--cover 5",
 }
 """Flags of each explorer; everything else is VW's default."""
+
+FIXED_EXPLORERS: Final = ("epsilon-greedy", "SquareCB")
+"""Those that also run as `--cb_explore K`."""
 
 WORD: Final = re.compile(r"[a-z0-9]+")
 
@@ -52,13 +57,19 @@ class Names:
 class Explorer:
     """What both forms share: the workspace, the draw, and the label's rule, cost = −reward."""
 
-    def __init__(self, flags: str, rng: np.random.Generator) -> None:
+    def __init__(self, flags: str, rng: np.random.Generator, *, standardised: bool) -> None:
         self._rng = rng
         self._names = Names()
+        self._standardiser = Standardiser() if standardised else None
         self._workspace: Any = extra("vowpalwabbit").Workspace(
             f"{flags} --cb_type mtr --quiet --random_seed {int(rng.integers(1, 2**31))}"
         )
         self._lines: Any = None  # the round decided last, as VW text
+
+    def _task(self, round_: Round) -> str:
+        if self._standardiser:
+            round_ = round_._replace(features=self._standardiser.standardise(round_.features))
+        return self._names.task(round_)
 
     def _draw(self, predicted: list[float]) -> Decision:
         # VW sums in float32; the draw's probabilities must be the ones that are reported.
@@ -70,8 +81,8 @@ class Explorer:
 class ActionFeatures(Explorer):
     """`--cb_explore_adf` with products of task and module features (-q sa)."""
 
-    def __init__(self, flags: str, rng: np.random.Generator, _arm_count: int) -> None:
-        super().__init__(f"--cb_explore_adf -q sa {flags}", rng)
+    def __init__(self, flags: str, rng: np.random.Generator, _arm_count: int, *, standardised: bool) -> None:
+        super().__init__(f"--cb_explore_adf -q sa {flags}", rng, standardised=standardised)
 
     def decide(self, round_: Round) -> Decision:
         """Draw a module from VW's pmf."""
@@ -80,7 +91,7 @@ class ActionFeatures(Explorer):
             + " ".join(f"c={self._names[('capability', tag)]}" for tag in arm.capabilities)
             for arm in round_.arms
         ]
-        self._lines = [f"shared {self._names.task(round_)}", *arms]
+        self._lines = [f"shared {self._task(round_)}", *arms]
         return self._draw(self._workspace.predict(self._lines))
 
     def learn(self, _round: Round, decision: Decision, outcome: Outcome) -> None:
@@ -93,12 +104,12 @@ class ActionFeatures(Explorer):
 class FixedActions(Explorer):
     """`--cb_explore K`: a model per module, for streams whose modules never change."""
 
-    def __init__(self, flags: str, rng: np.random.Generator, arm_count: int) -> None:
-        super().__init__(f"--cb_explore {arm_count} {flags}", rng)
+    def __init__(self, flags: str, rng: np.random.Generator, arm_count: int, *, standardised: bool) -> None:
+        super().__init__(f"--cb_explore {arm_count} {flags}", rng, standardised=standardised)
 
     def decide(self, round_: Round) -> Decision:
         """Draw a module from VW's pmf."""
-        self._lines = self._names.task(round_)
+        self._lines = self._task(round_)
         return self._draw(self._workspace.predict(self._lines))
 
     def learn(self, _round: Round, decision: Decision, outcome: Outcome) -> None:
