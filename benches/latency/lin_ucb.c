@@ -1,16 +1,20 @@
 /* LinUCB's arithmetic and nothing else, as a Python extension: the floor of the latency bench.
  *
  * Per module: P = (I + sum x x')^-1 and theta = P sum x r. Decide: the largest theta'x + sqrt(x'Px). Learn: with v = Px and
- * s = x'v, P -= v v' / (1 + s), theta += v (r - theta'x) / (1 + s). P is symmetric and only its lower part is kept, in panels
- * of eight columns, of which panel c holds rows 8c .. n: one stream through memory, half of the full square.
- * Nothing is checked but the buffer's length: no names, no pmf, no snapshot, no copy. d is padded to a multiple of eight. */
+ * s = x'v, P -= v v' / (1 + s), theta += v (r - theta'x) / (1 + s). P is symmetric and only its lower part is kept, in
+ * panels of one register's columns; a panel holds the rows from its diagonal on: one stream through memory, half the square.
+ * Nothing is checked but the buffer's length: no names, no pmf, no snapshot, no copy. d is padded to whole registers. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __AVX512F__
 #define LANES 8
+#else
+#define LANES 4 /* the compiler splits wider vectors badly */
+#endif
 typedef double lane __attribute__((vector_size(LANES * sizeof(double))));
 
 typedef struct {
@@ -20,11 +24,16 @@ typedef struct {
     lane *x, *v;                                        /* [n_padded / LANES] */
 } Model;
 
-static double sum(lane a) { return ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7])); }
+static double sum(lane a) {
+    double total = 0;
+    for (int i = 0; i < LANES; i++) total += a[i]; /* reordered by -ffast-math */
+    return total;
+}
 
 static lane *zeros(Py_ssize_t count) {
-    lane *memory = aligned_alloc(64, (size_t)count * sizeof(lane));
-    if (memory) memset(memory, 0, (size_t)count * sizeof(lane));
+    const size_t bytes = ((size_t)count * sizeof(lane) + 63) / 64 * 64;
+    lane *memory = aligned_alloc(64, bytes);
+    if (memory) memset(memory, 0, bytes);
     return memory;
 }
 

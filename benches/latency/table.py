@@ -63,11 +63,14 @@ def conclusion(verdicts: list[Verdict]) -> Iterator[str]:
     yield from ("", "### Requirements", "")
     for rule in dict.fromkeys(verdict.rule for verdict in verdicts):
         of_rule = [verdict for verdict in verdicts if verdict.rule == rule]
-        yield f"- {rule}: {sum(verdict.is_met for verdict in of_rule)} of {len(of_rule)} met"
+        beyond = sum(not v.is_met and v.floors is not None and v.floors < v.limit for v in of_rule)
+        note = f"; the floor itself would miss {beyond} of the others" if beyond else ""
+        yield f"- {rule}: {sum(verdict.is_met for verdict in of_rule)} of {len(of_rule)} met{note}"
     for v in verdicts:
         if not v.is_met:
             against = f" against {v.other}" if v.other else ""
+            floor = "" if v.floors is None else f" (floor {number(v.floors)})"
             yield (
                 f"  - not met: {v.operation} {v.n_modules} × {v.n_features}, {v.ours}{against}: "
-                f"{number(v.value)} {v.rule}, must be {v.limit}"
+                f"{number(v.value)} {v.rule}, must be {v.limit}{floor}"
             )

@@ -31,7 +31,10 @@ class Figure(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """One requirement: `value` against `limit`, where larger is better for a speed-up and smaller for the rest."""
+    """One requirement: `value` against `limit`, where larger is better for a speed-up and smaller for the rest.
+
+    `floors` is the speed-up of the floor over the same peer: below the limit, no exact linear learner can meet it.
+    """
 
     rule: str
     n_modules: int
@@ -42,6 +45,7 @@ class Verdict(NamedTuple):
     value: float
     limit: float
     is_met: bool
+    floors: float | None = None
 
 
 Place: TypeAlias = tuple[int, int, str, str]  # K, d, operation, contender
@@ -113,13 +117,16 @@ def floor_verdicts(places: dict[Place, Figure], n_modules: int, n_features: int)
 
 def peer_verdicts(figures: list[Figure], n_modules: int, n_features: int) -> Iterator[Verdict]:
     """Yield the speed-up over each peer at one size; the floor is no peer."""
+    places = by_place(figures)
     for (k, d, operation, name), value in speedups(figures).items():
         if (k, d) == (n_modules, n_features) and name != FLOOR and name not in our_names():
-            family = by_place(figures)[k, d, operation, name].family
+            family = places[k, d, operation, name].family
             ours = our_name(FAMILIES[family].ours)
             is_met = value >= REQUIRED_SPEEDUP
             kind = "NumPy" if name.startswith("NumPy") else "library"
-            yield Verdict(f"× faster ({kind})", k, d, operation, ours, name, value, REQUIRED_SPEEDUP, is_met)
+            floor = places.get((k, d, operation, FLOOR))
+            floors = ratio(places[k, d, operation, name].p50_us, floor and floor.p50_us)
+            yield Verdict(f"× faster ({kind})", k, d, operation, ours, name, value, REQUIRED_SPEEDUP, is_met, floors)
 
 
 def our_names() -> list[str]:

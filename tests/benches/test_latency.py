@@ -106,9 +106,9 @@ def test_in_cache_the_rule_is_the_speed_up_over_each_peer_and_the_floor_is_none(
 
     judged = verdicts(figures, L2_BYTES)
 
-    assert [(v.rule, v.other, v.value, v.is_met) for v in judged] == [
-        ("× faster (library)", "good", 2.5, True),
-        ("× faster (NumPy)", "NumPy LinTS", 2.45, False),
+    assert [(v.rule, v.other, v.value, v.is_met, v.floors) for v in judged] == [
+        ("× faster (library)", "good", 2.5, True, 10.0),
+        ("× faster (NumPy)", "NumPy LinTS", 2.45, False, 9.8),
     ]
 
 
@@ -173,6 +173,15 @@ def test_the_conclusion_counts_and_names_what_is_not_met() -> None:
     assert [line for line in lines if "not met" in line] == [
         f"  - not met: decide 3 × 20, {THOMPSON} against near: 1.50 × faster (library), must be 2.5"
     ]
+
+
+def test_the_conclusion_says_where_the_floor_itself_would_miss() -> None:
+    figures = [figure(THOMPSON, "LinTS", 2.0), figure("near", "LinTS", 2.0), figure(FLOOR, "LinUCB", 1.0)]
+
+    lines = list(conclusion(verdicts(figures, L2_BYTES)))
+
+    assert "- × faster (library): 0 of 1 met; the floor itself would miss 1 of the others" in lines
+    assert lines[-1].endswith("1.00 × faster (library), must be 2.5 (floor 2.00)")
 
 
 def closed_form(world: World, module: int) -> tuple[np.ndarray, np.ndarray]:
