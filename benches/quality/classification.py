@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benches.quality.extras import extra
+from benches.quality.extras import installed
 from benches.quality.recorded import Recorded, permuted
 from benches.quality.stream import Scenario, Stream
 from benches.quality.tables import parquet_columns, parquet_names, rows_of
@@ -37,7 +37,7 @@ def load(path: Path) -> Recorded:
 @lru_cache(maxsize=1)
 def load_bundled(name: str) -> Recorded:
     """Return a set that scikit-learn brings along."""
-    bunch = getattr(extra("sklearn.datasets"), f"load_{name}")()
+    bunch = getattr(installed("sklearn.datasets"), f"load_{name}")()
     columns = {f"x{column}": values for column, values in enumerate(np.asarray(bunch.data, dtype=np.float64).T)}
     return recorded({**columns, "label": np.asarray(bunch.target)})
 

@@ -4,7 +4,7 @@ import importlib
 from types import ModuleType
 
 
-def extra(name: str) -> ModuleType:
+def installed(name: str) -> ModuleType:
     """Return the module of this name.
 
     Raises:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from benches.quality.extras import extra
+from benches.quality.extras import installed
 from benches.quality.report import TUNED
 
 SHOWN_VW: Final = 3
@@ -38,8 +38,8 @@ def spread_labels(heights: list[float], gap: float) -> list[float]:
 
 def draw(streams: list[dict[str, Any]], folder: Path) -> None:
     """Write `folder/<scenario>.png` for each scenario."""
-    extra("matplotlib").use("Agg")
-    plt = extra("matplotlib.pyplot")
+    installed("matplotlib").use("Agg")
+    plt = installed("matplotlib.pyplot")
     folder.mkdir(parents=True, exist_ok=True)
     for stream in streams:
         figure, axes = plt.subplots(figsize=(8.0, 4.5), layout="constrained")

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from benches.quality.extras import extra
+from benches.quality.extras import installed
 from benches.quality.stream import Features
 
 Columns: TypeAlias = dict[str, NDArray[Any]]
@@ -18,13 +18,13 @@ Columns: TypeAlias = dict[str, NDArray[Any]]
 
 def parquet_columns(path: Path) -> Columns:
     """Return the columns of a parquet file; a missing text is None."""
-    table = extra("pyarrow.parquet").read_table(path)
+    table = installed("pyarrow.parquet").read_table(path)
     return {name: column_values(table.column(name)) for name in table.column_names}
 
 
 def parquet_names(path: Path) -> list[str]:
     """Return the column names of a parquet file without reading it."""
-    names: list[str] = extra("pyarrow.parquet").read_schema(path).names
+    names: list[str] = installed("pyarrow.parquet").read_schema(path).names
     return names
 
 

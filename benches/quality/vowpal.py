@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from benches.quality.extras import extra
+from benches.quality.extras import installed
 from benches.quality.policy import Decision, drawn
 from benches.quality.standardise import Standardiser
 from benches.quality.stream import Features, Outcome, Round
@@ -61,7 +61,7 @@ class Explorer:
         self._rng = rng
         self._names = Names()
         self._standardiser = Standardiser() if standardised else None
-        self._workspace: Any = extra("vowpalwabbit").Workspace(
+        self._workspace: Any = installed("vowpalwabbit").Workspace(
             f"{flags} --cb_type mtr --quiet --random_seed {int(rng.integers(1, 2**31))}"
         )
         self._lines: Any = None  # the round decided last, as VW text
