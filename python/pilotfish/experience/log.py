@@ -252,8 +252,13 @@ class ExperienceLog:
         time_us = now_us()
         with self.transaction():
             sequences = [
-                self._connection.execute(INSERT_SIGNAL, (decision_sequence, *signal, time_us)).lastrowid or 0
-                for signal in signals
+                self._connection.execute(
+                    INSERT_SIGNAL,
+                    # Plain numbers: SQLite's module looks for an adapter of each enum, 2 µs apiece.
+                    (decision_sequence, int(signal), value, int(kind), int(use), served_module, time_us),
+                ).lastrowid
+                or 0
+                for signal, value, kind, use, served_module in signals
             ]
             if parked_as:
                 self._connection.execute("DELETE FROM parked_signal WHERE request_id = ?", (parked_as,))
