@@ -3,17 +3,15 @@
 import argparse
 import json
 import sys
-import time
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benches.figures import machine
 from benches.quality.found import scenarios
 from benches.quality.plots import draw
+from benches.quality.progress import told
 from benches.quality.report import overall, stream_report
-from benches.quality.run import Job, jobs, run_all
+from benches.quality.run import jobs, run_all
 from benches.quality.table import overall_lines, stream_table, summary_table
 
 
@@ -36,28 +34,13 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     return read
 
 
-def progress(work: list[Job]) -> Callable[[Job], None]:
-    """Return what is told of each job that ends: a line per permutation, to stderr."""
-    left = Counter((job.scenario, job.permutation) for job in work)
-    start, total = time.monotonic(), len(left)
-
-    def done(job: Job) -> None:
-        key = (job.scenario, job.permutation)
-        left[key] -= 1
-        if not left[key]:
-            del left[key]
-            passed = time.monotonic() - start
-            print(f"[{total - len(left)}/{total}] {passed:6.0f} s  {key[0]} {key[1]}", file=sys.stderr, flush=True)
-
-    return done
-
-
 def report(read: argparse.Namespace) -> dict[str, Any]:
     """Play what the command line asks for and return everything that was measured."""
     work = list(
         jobs(read.data, read.scenarios, read.policies, permutations=read.permutations, seed=read.seed, limit=read.limit)
     )
-    results = run_all(work, read.jobs, progress(work))
+    with told(work) as done:
+        results = run_all(work, read.jobs, done)
     streams = [
         stream_report(scenario, [result for result in results if result.scenario == scenario.name])
         for scenario in scenarios(read.data, read.scenarios)

@@ -34,6 +34,9 @@ BARS: Final = (
 )
 """What the default policy must reach by itself over a whole pass: stream, figure, bound."""
 
+ASLIB_BARS: Final = {"gap_closed": 0.60, "above_both": 5 / 8}
+"""On the mean over aslib's scenarios; `above_both`: the share of them where ours beats LinUCB and the best fixed."""
+
 TUNED: Final = f"{LIN_UCB} tuned"
 FIGURES: Final = ("regret", "reward", "last_third_reward", "last_third_share", "cost", "gap_closed")
 MEASURED: Final = ("decide_us", "learn_us", "inverse_propensity", "inverse_propensity_error")
@@ -126,7 +129,7 @@ def overall(streams: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         **{peer: versus(streams, peer) for peer in PEERS},
         "gap_closed": {family: family_gap(streams, family) for family in ("aslib", "wsdream")},
-        "bars": absolute_bars(streams),
+        "bars": [*absolute_bars(streams), *family_bars(streams)],
     }
 
 
@@ -154,6 +157,25 @@ def absolute_bars(streams: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                     {"stream": name, "figure": figure, "mean": mean, "sign": sign, "bound": bound, "passed": passed}
                 )
     return told
+
+
+def family_bars(streams: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return how the default policy stands to the bars on aslib: its mean gap closed, and how often it beats both."""
+    gap = family_gap(streams, "aslib")
+    if gap is None or OURS not in gap["mean"]:
+        return []
+    figures = {"gap_closed": gap["mean"][OURS], "above_both": gap["ours_above_both"] / gap["scenarios"]}
+    return [
+        {
+            "stream": "aslib",
+            "figure": name,
+            "mean": figures[name],
+            "sign": ">=",
+            "bound": bound,
+            "passed": figures[name] >= bound,
+        }
+        for name, bound in ASLIB_BARS.items()
+    ]
 
 
 def family_gap(streams: Sequence[dict[str, Any]], family: str) -> dict[str, Any] | None:

@@ -151,6 +151,10 @@ def test_the_mean_ratio_is_over_streams_that_compare_regret() -> None:
     assert claims["gap_closed"]["aslib"]["mean"]["pilotfish"] == pytest.approx(0.6)
     assert claims["gap_closed"]["aslib"]["ours_above_both"] == 1
     assert claims["gap_closed"]["wsdream"] is None
+    assert [(bar["figure"], bar["mean"], bar["passed"]) for bar in claims["bars"]] == [
+        ("gap_closed", pytest.approx(0.6), True),
+        ("above_both", 1.0, True),
+    ]
 
 
 def test_the_bars_of_ours_alone_apply_to_their_stream_only() -> None:
