@@ -62,6 +62,8 @@ def main() -> None:
         print(stream_table(stream), end="\n\n")
     print(summary_table(measured["streams"]))
     print("\n".join(overall_lines(measured["overall"])))
+    if read.limit:
+        print(f"only the first {read.limit} rounds of each stream were played, the bars are meant for whole passes")
     if read.json:
         read.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     if read.plots:

@@ -16,14 +16,23 @@ from benches.quality.standardise import Standardiser
 from benches.quality.stream import Floats, Outcome, Round
 
 ALPHAS = (0.05, 0.1, 0.25, 0.5, 1.0)
+SCALED_ALPHAS = (0.25, 0.5, 1.0)
+"""Widths for scaled vectors, whose bounds are narrower; with them the data's published LinUCB figures come out."""
+
 WORD_SLOTS = 64
 WORD = re.compile(r"[a-z0-9]+")
 
 
 class TaskVector:
-    """Turns tasks into vectors, numbers standardised by the past."""
+    """Turns tasks into vectors, numbers standardised by the past.
 
-    def __init__(self) -> None:
+    Args:
+        scaled: Divide what a task holds, but for slot 0, by the square root of how many features it holds, so that the
+            width of a bound does not grow with their number.
+    """
+
+    def __init__(self, *, scaled: bool = False) -> None:
+        self._scaled = scaled
         self.size = 1
         self._numbers = Standardiser()
         self._slots: dict[tuple[str, ...], int] = {}
@@ -50,15 +59,17 @@ class TaskVector:
             cells[slot] = cells.get(slot, 0.0) + 1.0 / math.sqrt(len(words))
         x = np.zeros(self.size)
         x[list(cells)] = list(cells.values())
+        if self._scaled:
+            x[1:] /= math.sqrt(max(1, len(round_.features) + bool(round_.task_type) + bool(round_.text)))
         return x
 
 
 class LinUcb:
     """score_a = θ_a·x + alpha √(xᵀ A_a⁻¹ x) with A_a = I + Σ x xᵀ, θ_a = A_a⁻¹ Σ r x; the first best is served."""
 
-    def __init__(self, alpha: float) -> None:
+    def __init__(self, alpha: float, *, scaled: bool = False) -> None:
         self._alpha = alpha
-        self._tasks = TaskVector()
+        self._tasks = TaskVector(scaled=scaled)
         self._rows: dict[str, int] = {}
         self._inverse = np.zeros((0, 1, 1))
         self._theta = np.zeros((0, 1))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benches.quality import vowpal
-from benches.quality.lin_ucb import ALPHAS, LinUcb
+from benches.quality.lin_ucb import ALPHAS, SCALED_ALPHAS, LinUcb
 from benches.quality.ours import Pilotfish
 from benches.quality.policy import Policy
 from benches.quality.stream import Stream
@@ -32,9 +32,10 @@ def ours(name: str, floor: float | None) -> Entry:
     return Entry(name, "ours", lambda rng, _: Pilotfish(rng, floor))
 
 
-def lin_ucb(alpha: float) -> Entry:
-    """Return LinUCB with this width."""
-    return Entry(f"{LIN_UCB} {alpha:g}", "linucb", lambda _rng, _stream: LinUcb(alpha))
+def lin_ucb(alpha: float, *, scaled: bool) -> Entry:
+    """Return LinUCB with this width, on plain or on scaled vectors."""
+    name = f"{LIN_UCB} {alpha:g}{' scaled' if scaled else ''}"
+    return Entry(name, "linucb", lambda _rng, _stream: LinUcb(alpha, scaled=scaled))
 
 
 def vw(explorer: str, *, adf: bool, standardised: bool) -> Entry:
@@ -53,7 +54,8 @@ ENTRIES: tuple[Entry, ...] = (
     ours(OURS, None),
     ours(f"{OURS} floor 0", 0.0),
     ours(f"{OURS} floor 2%", 0.02),
-    *(lin_ucb(alpha) for alpha in ALPHAS),
+    *(lin_ucb(alpha, scaled=False) for alpha in ALPHAS),
+    *(lin_ucb(alpha, scaled=True) for alpha in SCALED_ALPHAS),
     *(
         vw(explorer, adf=adf, standardised=standardised)
         for standardised in (False, True)

@@ -55,7 +55,8 @@ def stream_report(scenario: Scenario, results: Sequence[Result]) -> dict[str, An
     policies = {name: mean_figures(list(played.values())) for name, played in by_policy.items()}
     widths = [name for name in policies if name.startswith(LIN_UCB)]
     if widths:
-        best = min(widths, key=lambda name: float(policies[name]["regret"]["mean"]))
+        judged = "cost" if policies[widths[0]]["cost"] else "regret"
+        best = min(widths, key=lambda name: float(policies[name][judged]["mean"]))
         policies[TUNED] = {**policies[best], "setting": best}
     return {
         "name": scenario.name,

@@ -39,7 +39,7 @@ def stream_table(stream: dict[str, Any]) -> str:
     rows = []
     ranked = sorted(stream["policies"].items(), key=lambda item: float(item[1]["regret"]["mean"]))
     for name, figures in ranked:
-        label = f"{name} ({figures['setting'].split()[-1]})" if "setting" in figures else name
+        label = f"{name} ({figures['setting'].partition(' ')[2]})" if "setting" in figures else name
         own = [figure(figures["cost"], 3), figure(figures["gap_closed"], 3)] if unit else []
         timed = [f"{figures[key]['mean']:.1f}" if figures[key] else "" for key in ("decide_us", "learn_us")]
         inverse = f"{figures['inverse_propensity']['mean']:.3f}" if figures["inverse_propensity"] else ""

@@ -53,6 +53,15 @@ def test_a_task_vector_holds_bias_numbers_labels_type_and_words() -> None:
     assert x.tolist() == pytest.approx([1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 2.0 / math.sqrt(2.0)])
 
 
+def test_a_scaled_task_vector_is_divided_by_the_root_of_how_much_it_holds() -> None:
+    tasks, twin = TaskVector(scaled=True), TaskVector()
+    rounds = [Round("letter", {"x": value, "y": -value, "c": "red"}, "", ARMS) for value in (1.0, 3.0)]
+    scaled, plain_one = ([vector.encode(round_) for round_ in rounds][-1] for vector in (tasks, twin))
+
+    assert scaled[0] == plain_one[0] == 1.0
+    assert scaled[1:] == pytest.approx(plain_one[1:] / 2.0)
+
+
 def test_lin_ucb_is_ridge_regression_with_a_bonus() -> None:
     alpha, rng = 0.7, np.random.default_rng(4)
     policy, twin = LinUcb(alpha), TaskVector()

@@ -120,6 +120,13 @@ def test_means_errors_and_the_tuned_width() -> None:
     assert stream["comparison"]["vw"] is None
 
 
+def test_lin_ucb_is_tuned_by_the_own_cost_where_there_is_one() -> None:
+    cost = {"random": 9.0, "oracle": 0.0, "LinUCB 0.1": 2.0, "LinUCB 1 scaled": 3.0}
+    stream = told({"LinUCB 0.1": 0.2, "LinUCB 1 scaled": 0.1}, "aslib", cost)
+
+    assert stream["policies"]["LinUCB tuned"]["setting"] == "LinUCB 0.1"
+
+
 @pytest.mark.parametrize(("ours", "passed"), [(0.115, True), (0.121, False)])
 def test_the_bar_of_vw_is_its_best_explorer(ours: float, *, passed: bool) -> None:
     # Means over two permutations add 0.005: the bar is 1.15 × 0.105 + 0.005 = 0.12575.
@@ -226,6 +233,7 @@ def test_the_command_prints_writes_and_draws(
     printed = capsys.readouterr()
     assert "| pilotfish" in printed.out
     assert "mean ratio to tuned LinUCB" in printed.out
+    assert "only the first 40 rounds of each stream were played" in printed.out
     assert "[2/2]" in printed.err
     measured = json.loads((tmp_path / "out.json").read_text())
     assert measured["streams"][0]["policies"]["pilotfish"]["permutations"][1]["rounds"] == 40
