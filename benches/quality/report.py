@@ -34,6 +34,9 @@ BARS: Final = (
 )
 """What the default policy must reach by itself over a whole pass: stream, figure, bound."""
 
+MAX_Z: Final = 5.0
+"""Chance exceeds it once in two million: hundreds of checks raise no false alarm."""
+
 ASLIB_BARS: Final = {"gap_closed": 0.60, "above_both": 5 / 8}
 """On the mean over aslib's scenarios; `above_both`: the share of them where ours beats LinUCB and the best fixed."""
 
@@ -130,6 +133,7 @@ def overall(streams: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         **{peer: versus(streams, peer) for peer in PEERS},
         "gap_closed": {family: family_gap(streams, family) for family in ("aslib", "wsdream")},
+        "propensities": propensity_alarms(streams),
         "bars": [*absolute_bars(streams), *family_bars(streams)],
     }
 
@@ -158,6 +162,19 @@ def absolute_bars(streams: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                     {"stream": name, "figure": figure, "mean": mean, "sign": sign, "bound": bound, "passed": passed}
                 )
     return told
+
+
+def propensity_alarms(streams: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return where Σ 1/p is further from the support than chance explains: |z| > 5 over all permutations together."""
+    alarms = []
+    for stream in streams:
+        for name, policy in stream["policies"].items():
+            played = [each for each in policy["permutations"] if each.get("inverse_propensity_error")]
+            variance = sum(each["inverse_propensity_error"] ** 2 for each in played)
+            z = sum(each["inverse_propensity"] - 1.0 for each in played) / variance**0.5 if variance else 0.0
+            if abs(z) > MAX_Z:
+                alarms.append({"stream": stream["name"], "policy": name, "z": z})
+    return alarms
 
 
 def family_bars(streams: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -85,6 +85,10 @@ def overall_lines(claims: dict[str, Any]) -> list[str]:
             lines.append(f"{family}, mean gap closed: " + ", ".join(f"{name} {mean:.3f}" for name, mean in ranked))
             beaten = f"{gap['ours_above_both']} of {gap['scenarios']}"
             lines.append(f"{family}, ours above LinUCB and the best fixed module: {beaten}")
+    lines.extend(
+        f"{alarm['stream']}, {alarm['policy']}: propensities are not those of what was served, z {alarm['z']:.1f}"
+        for alarm in claims["propensities"]
+    )
     for bar in claims["bars"]:
         rule = f"{bar['sign']} {bar['bound']:.3f}"
         lines.append(f"{bar['stream']}, {bar['figure']} {bar['mean']:.3f}, must be {rule}: {PASSED[bar['passed']]}")

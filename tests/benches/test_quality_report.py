@@ -172,6 +172,18 @@ def test_the_bars_of_ours_alone_apply_to_their_stream_only() -> None:
     assert not report.absolute_bars([{**told({"pilotfish": 0.06}), "name": "synthetic/logistic"}])[0]["passed"]
 
 
+def test_wrong_propensities_raise_an_alarm_and_honest_ones_none() -> None:
+    def played(ratio: float) -> dict[str, Any]:
+        return {"permutations": [{"inverse_propensity": ratio, "inverse_propensity_error": 0.02}] * 2}
+
+    # Two permutations of error 0.02: z = 2 · 0.1 / (0.02 · √2) = 7.07.
+    stream = {"name": "s", "policies": {"wrong": played(1.1), "honest": played(1.05), "plain": {"permutations": [{}]}}}
+
+    assert report.propensity_alarms([stream]) == [
+        {"stream": "s", "policy": "wrong", "z": pytest.approx(7.071, abs=1e-3)}
+    ]
+
+
 def test_a_table_is_markdown() -> None:
     assert markdown(["a", "bb"], [["one", "2"]]) == "| a   | bb |\n|-----|---:|\n| one |  2 |"
 
