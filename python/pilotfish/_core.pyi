@@ -219,11 +219,12 @@ class Alarm:
 class ChangeDetector:
     """Raises an alarm when outcomes leave what was predicted, with a stated rate of false alarms.
 
-    An e-detector (Shin, Ramdas, Rinaldo, "E-detectors: a nonparametric framework for sequential change detection", 2023):
-    M is the mean of the evidence in all residuals and of the sum of each module's; the alarm is at M >= 1 / alpha. While
-    the expected residual, given the past and the module, is within ±(slack + uncertainty / 2), the mean number of
-    observations to an alarm is at least 1 / alpha, whatever the distribution and the number of modules. The same
-    observations in the same order give the same bits. Source and proof: `rust_core/kernel/src/statistics/change.rs`.
+    An e-detector (Shin, Ramdas, Rinaldo, "E-detectors: a nonparametric framework for sequential change detection",
+    2023): M is the mean of the evidence in all residuals and of the sum of each module's; the alarm is at
+    M >= 1 / alpha. While the expected residual, given the past and the module, is within ±(slack + uncertainty / 2),
+    the mean number of observations to an alarm is at least 1 / alpha, whatever the distribution and the number of
+    modules. The same observations in the same order give the same bits. Source and proof:
+    `rust_core/kernel/src/statistics/change.rs`.
     """
 
     def __new__(cls, alpha: float = 1e-6, slack: float = 0.05) -> ChangeDetector:
@@ -254,8 +255,8 @@ class ChangeDetector:
         After an alarm all evidence is gone and the detector starts anew.
 
         Args:
-            residual: Utility − prediction, the prediction clipped to [0, 1] and made before this outcome was learned: in
-                [-1, 1].
+            residual: Utility − prediction, the prediction clipped to [0, 1] and made before this outcome was learned;
+                in [-1, 1].
             module: The name of the module that ran.
             uncertainty: Standard deviation of that prediction, >= 0; 0 if it has none.
 

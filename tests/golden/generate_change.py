@@ -1,7 +1,8 @@
-"""Writes `change.json`. Run by hand, with reason: `python -m tests.golden.generate_change` needs the built core and NumPy.
+"""Writes `change.json`. Run by hand, with reason; needs the built core and NumPy.
 
-Stream, evidence and alarms are from `ChangeTwin`, which knows nothing of the kernel; `state` is what the kernel's detector
-answered after the last observation, to the bit, so that the bytes of today can be read tomorrow.
+`python -m tests.golden.generate_change`. Stream, evidence and alarms are from `ChangeTwin`, which knows nothing of the
+kernel. `state` is what the kernel's detector answered after the last observation, to the bit, so that the bytes of
+today can be read tomorrow.
 """
 
 import json

@@ -132,5 +132,5 @@ def test_settings_out_of_range_are_refused(alpha: float, slack: float) -> None:
 def test_damaged_states_are_refused() -> None:
     state = ChangeDetector().state()
     for damaged in (b"", state[:-1], state + b"x", b"pilotfsh" + state[8:]):
-        with pytest.raises(StateError, match="^state"):
+        with pytest.raises(StateError, match=r"^state"):
             ChangeDetector.from_state(damaged)

@@ -1,6 +1,6 @@
 //! Statistics over what has been learned: has the world changed since?
 //!
-//! - [`ChangeDetector`]: an e-detector on residuals; its [`Alarm`] says how far back the change lies and which modules show it.
+//! - [`ChangeDetector`]: an e-detector on residuals; its [`Alarm`] says since when, and which modules show it.
 
 mod bets;
 mod change;
