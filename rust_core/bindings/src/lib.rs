@@ -11,6 +11,7 @@ mod explorers;
 mod features;
 mod model;
 mod space;
+mod statistics;
 
 use pyo3::prelude::*;
 
@@ -22,4 +23,6 @@ mod _core {
     use super::explorers::{explore, explorer_default, explorer_names, sample};
     #[pymodule_export]
     use super::model::Model;
+    #[pymodule_export]
+    use super::statistics::{Alarm, ChangeDetector};
 }

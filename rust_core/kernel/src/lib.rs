@@ -7,7 +7,8 @@
 //! - [`encoders`]: task and module features to vectors;
 //! - [`posteriors`]: what has been learned, per signal, shared and per module;
 //! - [`explorers`]: scores and uncertainties to probabilities; [`pmf`] samples from them;
-//! - [`Model`]: the three together, behind a snapshot that decisions read without waiting.
+//! - [`statistics`]: whether outcomes still follow what has been learned;
+//! - [`Model`]: encoders, posteriors and explorers together, behind a snapshot that decisions read without waiting.
 
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare bits where the same bits are promised"))]
 
@@ -22,6 +23,7 @@ pub mod pmf;
 pub mod posteriors;
 mod rng;
 mod spec;
+pub mod statistics;
 
 pub use error::{KernelError, Result};
 pub use fields::Fields;

@@ -1,0 +1,136 @@
+"""The change detector through Python, against a slow twin and its stated rate of false alarms."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pilotfish import InvalidInputError, StateError
+from pilotfish._core import Alarm, ChangeDetector
+from tests.unit.core.change_twin import ChangeTwin
+
+GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[2] / "golden" / "change.json").read_text(encoding="utf-8"))
+
+
+def test_it_agrees_with_the_twin_that_keeps_every_bettor() -> None:
+    random = np.random.default_rng(3)
+    detector, twin = ChangeDetector(1e-3, 0.02), ChangeTwin(1e-3, 0.02)
+    alarms = 0
+    for step in range(1200):
+        module = f"m{random.integers(4)}"
+        mean = -0.5 if module == "m2" and step % 400 > 300 else 0.0
+        residual, uncertainty = float(np.clip(random.normal(mean, 0.3), -1, 1)), float(random.random() / 5)
+        alarm, expected = detector.observe(residual, module, uncertainty), twin.observe(residual, module, uncertainty)
+        assert (alarm and (alarm.n_after, alarm.modules)) == expected
+        if alarm:
+            alarms += 1
+        else:
+            assert detector.evidence == pytest.approx(np.log1p(twin.statistic()), abs=1e-9)
+    assert alarms >= 3
+
+
+def test_the_golden_stream_gives_the_golden_alarms_evidence_and_state() -> None:
+    detector, alarms = ChangeDetector(GOLDEN["alpha"], GOLDEN["slack"]), []
+    for (residual, module, uncertainty), evidence in zip(GOLDEN["stream"], GOLDEN["evidence"], strict=True):
+        if alarm := detector.observe(residual, module, uncertainty):
+            alarms.append([detector.count, alarm.n_after, alarm.modules])
+        assert detector.evidence == pytest.approx(evidence, abs=1e-9)
+    assert alarms == GOLDEN["alarms"]
+    assert alarms[0][2] == ["text"]
+    assert detector.state().hex() == GOLDEN["state"]
+
+
+def run_lengths(alpha: float, slack: float, chance: float, runs: int) -> np.ndarray:
+    """Observations to the first alarm when a prediction of 0.5 meets utilities of 1 with this chance, 0 otherwise."""
+    random, lengths = np.random.default_rng(5), []
+    for _ in range(runs):
+        detector = ChangeDetector(alpha, slack)
+        while not any(detector.observe(0.5 if good else -0.5, "m") for good in random.random(64) < chance):
+            pass
+        # `any` stops at the alarm: the rest of the last block is not observed.
+        lengths.append(detector.count)
+    return np.array(lengths)
+
+
+def test_the_mean_run_to_a_false_alarm_is_at_least_one_over_alpha() -> None:
+    # A mean residual of 0.05, on the edge of the slack: the least favourable chance.
+    lengths = run_lengths(alpha=0.001, slack=0.05, chance=0.55, runs=200)
+    assert lengths.mean() >= 1000
+
+
+def test_the_defaults_are_silent_over_100_000_unchanged_outcomes() -> None:
+    detector, random = ChangeDetector(), np.random.default_rng(6)
+    assert not any(detector.observe(0.5 if good else -0.5, "m") for good in random.random(100_000) < 0.5)
+    assert detector.count == 100_000
+
+
+def test_with_the_defaults_a_lost_fifth_is_noticed_within_500() -> None:
+    random, noticed = np.random.default_rng(8), 0
+    for _ in range(100):
+        detector = ChangeDetector()
+        before, after = random.random(2000) < 0.8, random.random(500) < 0.6
+        assert not any(detector.observe(float(good) - 0.8, "m", 0.01) for good in before)
+        noticed += any(detector.observe(float(good) - 0.8, "m", 0.01) for good in after)
+    # Coins are the noisiest of utilities, and a fifth the smallest loss of the claim: its slowest 1 % take longer.
+    assert noticed >= 97
+
+
+def test_a_state_carries_settings_count_and_evidence() -> None:
+    detector = ChangeDetector(1e-4, 0.1)
+    for step in range(30):
+        detector.observe(-0.4, f"m{step % 3}")
+    restored = ChangeDetector.from_state(detector.state())
+    assert (restored.alpha, restored.slack, restored.count) == (1e-4, 0.1, 30)
+    assert restored.evidence == detector.evidence
+    assert restored.state() == detector.state()
+
+
+def test_starting_anew_forgets_the_evidence_and_keeps_the_count() -> None:
+    detector = ChangeDetector()
+    detector.observe(-1.0, "m")
+    assert detector.evidence > 0
+    detector.start_anew()
+    assert (detector.evidence, detector.count) == (0.0, 1)
+
+
+def test_alarms_and_detectors_describe_themselves() -> None:
+    detector = ChangeDetector(1.0, 0.0)
+    assert detector.threshold == pytest.approx(np.log(2))
+    assert repr(detector) == "ChangeDetector(evidence=0.00 of 0.69, count=0)"
+    alarm = detector.observe(1.0, "ocr")
+    assert isinstance(alarm, Alarm)
+    assert repr(alarm) == 'Alarm(evidence=0.69, n_after=1, modules=["ocr"])'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((1.5, "m", 0.0), "residual == 1.5, must be in [-1, 1]"),
+        ((float("nan"), "m", 0.0), "residual == NaN, must be in [-1, 1]"),
+        ((0.0, "m", -1.0), "uncertainty == -1, must be finite and >= 0"),
+        ((0.0, "\ud800", 0.0), "module name == \ufffd\ufffd\ufffd, must be text without lone surrogates"),
+    ],
+)
+def test_a_refused_observation_changes_nothing(arguments: tuple[float, str, float], message: str) -> None:
+    detector = ChangeDetector()
+    detector.observe(0.3, "m")
+    before = detector.state()
+    with pytest.raises(InvalidInputError) as refused:
+        detector.observe(*arguments)
+    assert str(refused.value) == message
+    assert detector.state() == before
+
+
+@pytest.mark.parametrize(("alpha", "slack"), [(0.0, 0.05), (1.5, 0.05), (0.1, -0.1), (0.1, float("nan"))])
+def test_settings_out_of_range_are_refused(alpha: float, slack: float) -> None:
+    with pytest.raises(InvalidInputError, match=r"^(alpha|slack) == .*, must be in \["):
+        ChangeDetector(alpha, slack)
+
+
+def test_damaged_states_are_refused() -> None:
+    state = ChangeDetector().state()
+    for damaged in (b"", state[:-1], state + b"x", b"pilotfsh" + state[8:]):
+        with pytest.raises(StateError, match=r"^state"):
+            ChangeDetector.from_state(damaged)
