@@ -1,5 +1,6 @@
 //! Thompson sampling with its probabilities computed, not estimated.
 
+use super::ensemble::EnsembleScratch;
 use super::normal::density_and_distribution;
 use crate::error::Result;
 use crate::fields::Fields;
@@ -72,10 +73,11 @@ struct Alive {
     before: Lane,
 }
 
-/// Space that is kept from one decision to the next.
+/// Space that is kept from one decision to the next; the ensemble keeps its heads in it too.
 #[derive(Clone, Debug, Default)]
 pub struct ThompsonScratch {
     alive: Vec<Alive>,
+    pub(super) ensemble: EnsembleScratch,
 }
 
 impl Thompson {
