@@ -90,34 +90,44 @@ def test_adaptive_inverse_gap_takes_gamma_from_the_uncertainties() -> None:
     np.testing.assert_allclose(adaptive(1000 * scores, 1000 * uncertainties), expected, atol=1e-15)
 
 
+def softmax_by_numpy(scores: Vector, temperature: float) -> Vector:
+    weights = np.exp((scores - scores.max()) / temperature)
+    return np.asarray(weights / weights.sum())
+
+
+def soft_ucb_by_numpy(scores: Vector, uncertainties: Vector, alpha: float, softness: float) -> Vector:
+    indices = scores + alpha * uncertainties
+    variances = uncertainties**2 + uncertainties[indices.argmax()] ** 2
+    weights = np.exp(-((indices.max() - indices) ** 2) / (2 * (softness * alpha) ** 2 * variances))
+    return np.asarray(weights / weights.sum())
+
+
+def ensemble_by_numpy(scores: Vector, deviations: Vector) -> Vector:
+    """P(a's head is above all others') for heads at the normal's quantiles, none of which are equal."""
+    quantiles = norm.ppf((np.arange(16) + 0.5) / 16)
+    heads = scores[:, None] + deviations[:, None] * quantiles / np.sqrt(np.mean(quantiles**2))
+    below = (heads[:, None, :, None] > heads[None, :, None, :]).mean(axis=3)
+    others = ~np.eye(len(scores), dtype=bool)
+    return np.array([below[a, others[a]].prod(axis=0).mean() for a in range(len(scores))])
+
+
 def test_softmax_follows_its_formula() -> None:
     scores = np.array([0.1, 0.9, 0.4, 0.85])
-    weights = np.exp(scores / 0.3)
-    np.testing.assert_allclose(
-        explorer("softmax", temperature=0.3)(scores, np.ones(4)), weights / weights.sum(), atol=1e-15
-    )
+    pmf = explorer("softmax", temperature=0.3)(scores, np.ones(4))
+    np.testing.assert_allclose(pmf, softmax_by_numpy(scores, 0.3), atol=1e-15)
 
 
 def test_soft_ucb_follows_its_formula() -> None:
     scores, uncertainties = np.array([0.1, 0.6, 0.4, 0.5]), np.array([0.3, 0.1, 0.2, 0.25])
-    alpha, softness = 0.8, 0.4
-    indices = scores + alpha * uncertainties
-    variances = uncertainties**2 + uncertainties[indices.argmax()] ** 2
-    weights = np.exp(-((indices.max() - indices) ** 2) / (2 * (softness * alpha) ** 2 * variances))
-    pmf = explorer("soft_ucb", scale=alpha, softness=softness)(scores, uncertainties)
-    np.testing.assert_allclose(pmf, weights / weights.sum(), atol=1e-14)
+    pmf = explorer("soft_ucb", scale=0.8, softness=0.4)(scores, uncertainties)
+    np.testing.assert_allclose(pmf, soft_ucb_by_numpy(scores, uncertainties, 0.8, 0.4), atol=1e-14)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_ensemble_follows_the_distribution_of_its_heads(case: str) -> None:
     scores, deviations = CASES[case](np.random.default_rng(4))
-    quantiles = norm.ppf((np.arange(16) + 0.5) / 16)
-    heads = scores[:, None] + deviations[:, None] * quantiles / np.sqrt(np.mean(quantiles**2))
-    below = (heads[:, None, :, None] > heads[None, :, None, :]).mean(axis=3)
-    others = ~np.eye(len(scores), dtype=bool)
-    expected = np.array([below[a, others[a]].prod(axis=0).mean() for a in range(len(scores))])
     pmf = explorer("ensemble", scale=1.0, floor=1e-300)(scores, deviations)
-    np.testing.assert_allclose(pmf, expected, atol=1e-12)
+    np.testing.assert_allclose(pmf, ensemble_by_numpy(scores, deviations), atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -247,6 +247,41 @@ mod tests {
         }
     }
 
+    /// The trapezoidal rule on the whole line, in steps of a fifth of the narrowest: exact to rounding for smooth integrands.
+    fn by_trapezoids(scores: &[f64], deviations: &[f64]) -> Vec<f64> {
+        let step = 0.2 * deviations.iter().copied().fold(f64::INFINITY, f64::min);
+        let reach = 8.0 * deviations.iter().copied().fold(0.0, f64::max);
+        let start = scores.iter().copied().fold(f64::INFINITY, f64::min) - reach;
+        let end = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max) + reach;
+        let mut pmf = vec![0.0; scores.len()];
+        for i in 0..=((end - start) / step) as usize {
+            let t = start + step * i as f64;
+            let z: Vec<f64> = scores.iter().zip(deviations).map(|(score, deviation)| (t - score) / deviation).collect();
+            let below: Vec<f64> = z.iter().map(|z| 0.5 * libm::erfc(-z / std::f64::consts::SQRT_2)).collect();
+            for (a, p) in pmf.iter_mut().enumerate() {
+                let others: f64 = below.iter().enumerate().filter(|(b, _)| *b != a).map(|(_, below)| below).product();
+                *p +=
+                    step * libm::exp(-0.5 * z[a] * z[a]) / (deviations[a] * libm::sqrt(std::f64::consts::TAU)) * others;
+            }
+        }
+        pmf
+    }
+
+    #[test]
+    fn many_problems_agree_with_the_integral() {
+        for problem in 0..60 {
+            let number = |i: usize, k: f64| libm::sin(k * (i + 1) as f64 + 1.7 * f64::from(problem));
+            let n_actions = 2 + problem as usize % 11;
+            // Gaps from far within to far beyond a deviation, widths up to a factor of 20 apart.
+            let spread = libm::exp(f64::from(problem % 7) - 4.0);
+            let scores: Vec<f64> = (0..n_actions).map(|i| spread * number(i, 2.3)).collect();
+            let deviations: Vec<f64> = (0..n_actions).map(|i| libm::exp(1.5 * number(i, 5.1) - 1.5)).collect();
+            for (got, want) in pmf(1.0, &scores, &deviations).iter().zip(by_trapezoids(&scores, &deviations)) {
+                assert!((got - want).abs() < 5e-5, "problem {problem}: {got} against {want}");
+            }
+        }
+    }
+
     #[test]
     fn equal_actions_are_equally_likely() {
         for n in [2, 3, 10, 100, 1000] {
