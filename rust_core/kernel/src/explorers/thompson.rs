@@ -14,7 +14,7 @@ use crate::pmf::share_among_best;
 /// probability is exact for what is sampled; it is within 1e-4 of the true integral.
 ///
 /// Quadrature. An action's support is its mean ± r σ, r² = 16 + 1.4 (⌊log₂ K⌋ + 1), so that what all supports leave out
-/// together stays near 3e-5. The start t₀ is where the largest lies below with probability < 1e-5, see [`find_start`]; actions
+/// together stays near 3e-5. The start t₀ is where the largest lies below with probability < 1e-5, see `find_start`; actions
 /// whose support ends before it cannot win. From there on it marches in steps of 5 / √(1 + 0.4 ⌊log₂ n⌋) σ of the narrowest
 /// action that has not ended, n being those that can win: the largest of many varies less than one. Each step is
 /// Gauss–Legendre with 8 nodes. The fine steps are all near the start, and their number grows with the logarithm of the ratio
@@ -259,8 +259,8 @@ mod tests {
         let start = scores.iter().copied().fold(f64::INFINITY, f64::min) - reach;
         let end = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max) + reach;
         let mut pmf = vec![0.0; scores.len()];
-        for i in 0..=((end - start) / step) as usize {
-            let t = start + step * i as f64;
+        let points = (0..).map(|i| start + step * f64::from(i)).take_while(|t| *t <= end);
+        for t in points {
             let z: Vec<f64> = scores.iter().zip(deviations).map(|(score, deviation)| (t - score) / deviation).collect();
             let below: Vec<f64> = z.iter().map(|z| 0.5 * libm::erfc(-z / std::f64::consts::SQRT_2)).collect();
             for (a, p) in pmf.iter_mut().enumerate() {
@@ -274,9 +274,9 @@ mod tests {
 
     #[test]
     fn many_problems_agree_with_the_integral() {
-        for problem in 0..60 {
+        for problem in 0..60_u8 {
             let number = |i: usize, k: f64| libm::sin(k * (i + 1) as f64 + 1.7 * f64::from(problem));
-            let n_actions = 2 + problem as usize % 11;
+            let n_actions = 2 + usize::from(problem) % 11;
             // Gaps from far within to far beyond a deviation, widths up to a factor of 20 apart.
             let spread = libm::exp(f64::from(problem % 7) - 4.0);
             let scores: Vec<f64> = (0..n_actions).map(|i| spread * number(i, 2.3)).collect();
