@@ -19,6 +19,7 @@ __all__ = [
     "Model",
     "explore",
     "explorer_default",
+    "explorer_explores",
     "explorer_names",
     "sample",
 ]
@@ -108,6 +109,10 @@ class Model:
     @property
     def explorer(self) -> str:
         """Name of the explorer."""
+
+    @property
+    def explores(self) -> bool:
+        """Whether any action but the best can have a probability; see `explorer_explores`."""
 
     def decide(
         self, seed: bytes, task: _Features, text: str, modules: Sequence[_Module], weights: Sequence[float]
@@ -312,6 +317,21 @@ def sample(pmf: Buffer, seed: bytes) -> int:
 
     Raises:
         InvalidInputError: An argument breaks its rule.
+    """
+
+def explorer_explores(explorer: bytes) -> bool:
+    """Return whether any action but those with the best score can ever have a probability.
+
+    False for floor 0 with a rule that gives everything to the best whatever the scores and uncertainties are: greedy,
+    ε-greedy with ε = 0, and Thompson or soft UCB with scale 0. No other policy can be evaluated from what such a one
+    logs. True is no promise of support: with floor 0, softmax, soft UCB, Thompson and the adaptive inverse gap give
+    probability 0 to an action that is far enough behind.
+
+    Args:
+        explorer: JSON as under `explorer` in a specification.
+
+    Raises:
+        InvalidInputError: A key is absent, unknown or breaks its rule.
     """
 
 def explorer_names() -> list[str]:

@@ -14,7 +14,13 @@ import numpy as np
 
 from pilotfish._core import Model, sample
 from tests.unit.core.models import Vector, doubles, encoded_model, numbers, specification
-from tests.unit.core.test_explorers import CASES, thompson_by_scipy
+from tests.unit.core.test_explorers import (
+    CASES,
+    ensemble_by_numpy,
+    soft_ucb_by_numpy,
+    softmax_by_numpy,
+    thompson_by_scipy,
+)
 from tests.unit.core.test_posterior import MODULES, DenseTwin, vectors
 
 FOLDER = Path(__file__).parent
@@ -32,10 +38,18 @@ def explorer_vectors() -> list[dict[str, Any]]:
         gaps = np.where(best, 0.0, 1 / (n_actions + 10.0 * (scores.max() - scores)))
         expected["inverse_gap"] = np.where(best, 1 - gaps.sum(), gaps)
         expected["epsilon_greedy"] = np.where(best, 0.9, 0.0) + 0.1 / n_actions
+        expected["greedy"] = np.where(best, 1.0, 0.0)
+        expected["softmax"] = softmax_by_numpy(scores, 0.2)
+        expected["soft_ucb"] = 0.9 * soft_ucb_by_numpy(scores, deviations, 0.8, 0.4) + 0.1 / n_actions
+        expected["ensemble"] = 0.9 * ensemble_by_numpy(scores, deviations) + 0.1 / n_actions
         settings: dict[str, dict[str, Any]] = {
             "thompson": {"kind": "thompson", "scale": 1.0, "floor": 0.02},
             "inverse_gap": {"kind": "inverse_gap", "gamma": 10.0, "floor": 0.0},
             "epsilon_greedy": {"kind": "epsilon_greedy", "epsilon": 0.1, "floor": 0.0},
+            "greedy": {"kind": "greedy"},
+            "softmax": {"kind": "softmax", "temperature": 0.2, "floor": 0.0},
+            "soft_ucb": {"kind": "soft_ucb", "scale": 0.8, "softness": 0.4, "floor": 0.1},
+            "ensemble": {"kind": "ensemble", "scale": 1.0, "floor": 0.1},
         }
         cases += [
             {

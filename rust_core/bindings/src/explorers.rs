@@ -21,13 +21,20 @@ pub fn explore<'py>(
     let (mut score_values, mut uncertainty_values, mut pmf) = (Vec::new(), Vec::new(), Vec::new());
     read_vector("scores", scores, &mut score_values)?;
     read_vector("uncertainties", uncertainties, &mut uncertainty_values)?;
-    Fields::parse("explorer", explorer)
-        .and_then(Explorer::from_fields)
-        .and_then(|explorer| {
-            explorer.pmf(&score_values, &uncertainty_values, n_observed, &mut ThompsonScratch::default(), &mut pmf)
-        })
+    read(py, explorer)?
+        .pmf(&score_values, &uncertainty_values, n_observed, &mut ThompsonScratch::default(), &mut pmf)
         .map_err(|error| to_py(py, &error))?;
     to_bytes(py, &pmf)
+}
+
+/// Whether any action but the best can have a probability.
+#[pyfunction]
+pub fn explorer_explores(py: Python<'_>, explorer: &[u8]) -> PyResult<bool> {
+    Ok(read(py, explorer)?.explores())
+}
+
+fn read(py: Python<'_>, explorer: &[u8]) -> PyResult<Explorer> {
+    Fields::parse("explorer", explorer).and_then(Explorer::from_fields).map_err(|error| to_py(py, &error))
 }
 
 /// One action from a pmf and a 16-byte seed.

@@ -20,7 +20,7 @@ mod _core {
     #[pymodule_export]
     use super::choice::Choice;
     #[pymodule_export]
-    use super::explorers::{explore, explorer_default, explorer_names, sample};
+    use super::explorers::{explore, explorer_default, explorer_explores, explorer_names, sample};
     #[pymodule_export]
     use super::model::Model;
     #[pymodule_export]

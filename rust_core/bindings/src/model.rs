@@ -64,6 +64,11 @@ impl Model {
         self.inner.spec().explorer.name()
     }
 
+    #[getter]
+    fn explores(&self) -> bool {
+        self.inner.spec().explorer.explores()
+    }
+
     fn decide(
         &self,
         seed: &Bound<'_, PyBytes>,

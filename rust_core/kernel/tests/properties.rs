@@ -15,9 +15,16 @@ fn config(cases: u32) -> Config {
     Config { cases, rng_seed: RngSeed::Fixed(20_261_123), failure_persistence: None, ..Config::default() }
 }
 
+/// Settings that take another way through their rule than the default does.
+const VARIANTS: [&str; 3] = [
+    r#"{"kind":"inverse_gap","gamma":10.0,"floor":0.0}"#,
+    r#"{"kind":"soft_ucb","scale":0.5,"softness":2.0,"floor":0.0}"#,
+    r#"{"kind":"thompson","scale":0.0,"floor":0.0}"#,
+];
+
 fn explorers() -> Vec<Explorer> {
     let read = |json: &str| Explorer::from_fields(Fields::parse("explorer", json.as_bytes()).unwrap()).unwrap();
-    DEFAULTS.iter().map(|(_, json)| read(json)).collect()
+    DEFAULTS.iter().map(|(_, json)| *json).chain(VARIANTS).map(read).collect()
 }
 
 fn probabilities(explorer: &Explorer, scores: &[f64], uncertainties: &[f64]) -> Vec<f64> {
@@ -58,6 +65,34 @@ proptest! {
             pmf.rotate_left(shift % scores.len());
             for (a, b) in pmf.iter().zip(probabilities(&explorer, &moved_scores, &moved_uncertainties)) {
                 prop_assert!((a - b).abs() < 1e-12);
+            }
+        }
+    }
+
+    #[test]
+    fn shifting_the_scores_changes_nothing(
+        // Whole numbers over 2¹⁶, so that shifted gaps are the same to the bit.
+        scored in prop::collection::vec((-65_536..65_536_i32, 0.01..0.5_f64), 1..40),
+        shift in -64..64_i32,
+    ) {
+        let scores: Vec<f64> = scored.iter().map(|(score, _)| f64::from(*score) / 65_536.0).collect();
+        let shifted: Vec<f64> = scores.iter().map(|score| score + f64::from(shift)).collect();
+        let uncertainties: Vec<f64> = scored.iter().map(|(_, uncertainty)| *uncertainty).collect();
+        for explorer in explorers() {
+            let pmf = probabilities(&explorer, &scores, &uncertainties);
+            for (a, b) in pmf.iter().zip(probabilities(&explorer, &shifted, &uncertainties)) {
+                prop_assert!((a - b).abs() < 1e-9, "{}: {a} against {b}", explorer.name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_policy_that_does_not_explore_gives_everything_to_the_best(scored in scored()) {
+        let (scores, uncertainties): (Vec<f64>, Vec<f64>) = scored.into_iter().unzip();
+        let best = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        for explorer in explorers().iter().filter(|explorer| !explorer.explores()) {
+            for (p, score) in probabilities(explorer, &scores, &uncertainties).iter().zip(&scores) {
+                prop_assert!((*p > 0.0) == (*score >= best));
             }
         }
     }

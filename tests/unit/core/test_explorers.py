@@ -8,7 +8,7 @@ import pytest
 from scipy.integrate import quad  # type: ignore[import-untyped]
 from scipy.stats import norm  # type: ignore[import-untyped]
 
-from pilotfish._core import explore, explorer_default, explorer_names, sample
+from pilotfish._core import explore, explorer_default, explorer_explores, explorer_names, sample
 from pilotfish.exceptions import InvalidInputError
 from tests.unit.core.models import Vector, doubles, numbers
 
@@ -81,6 +81,69 @@ def test_inverse_gap_follows_its_formula() -> None:
     np.testing.assert_allclose(explorer("inverse_gap", gamma=gamma)(scores, np.ones(4)), expected, atol=1e-15)
 
 
+def test_adaptive_inverse_gap_takes_gamma_from_the_uncertainties() -> None:
+    scores, uncertainties = np.array([0.1, 0.9, 0.4, 0.85]), np.array([0.3, 0.1, 0.2, 0.05])
+    gamma = np.sqrt(8 * 4 / np.mean(uncertainties**2))
+    expected = explorer("inverse_gap", gamma=gamma)(scores, np.ones(4))
+    adaptive = explorer("inverse_gap", adaptive_scale=np.sqrt(8))
+    np.testing.assert_allclose(adaptive(scores, uncertainties), expected, atol=1e-15)
+    np.testing.assert_allclose(adaptive(1000 * scores, 1000 * uncertainties), expected, atol=1e-15)
+
+
+def softmax_by_numpy(scores: Vector, temperature: float) -> Vector:
+    weights = np.exp((scores - scores.max()) / temperature)
+    return np.asarray(weights / weights.sum())
+
+
+def soft_ucb_by_numpy(scores: Vector, uncertainties: Vector, alpha: float, softness: float) -> Vector:
+    indices = scores + alpha * uncertainties
+    variances = uncertainties**2 + uncertainties[indices.argmax()] ** 2
+    weights = np.exp(-((indices.max() - indices) ** 2) / (2 * (softness * alpha) ** 2 * variances))
+    return np.asarray(weights / weights.sum())
+
+
+def ensemble_by_numpy(scores: Vector, deviations: Vector) -> Vector:
+    """P(a's head is above all others') for heads at the normal's quantiles, none of which are equal."""
+    quantiles = norm.ppf((np.arange(16) + 0.5) / 16)
+    heads = scores[:, None] + deviations[:, None] * quantiles / np.sqrt(np.mean(quantiles**2))
+    below = (heads[:, None, :, None] > heads[None, :, None, :]).mean(axis=3)
+    others = ~np.eye(len(scores), dtype=bool)
+    return np.array([below[a, others[a]].prod(axis=0).mean() for a in range(len(scores))])
+
+
+def test_softmax_follows_its_formula() -> None:
+    scores = np.array([0.1, 0.9, 0.4, 0.85])
+    pmf = explorer("softmax", temperature=0.3)(scores, np.ones(4))
+    np.testing.assert_allclose(pmf, softmax_by_numpy(scores, 0.3), atol=1e-15)
+
+
+def test_soft_ucb_follows_its_formula() -> None:
+    scores, uncertainties = np.array([0.1, 0.6, 0.4, 0.5]), np.array([0.3, 0.1, 0.2, 0.25])
+    pmf = explorer("soft_ucb", scale=0.8, softness=0.4)(scores, uncertainties)
+    np.testing.assert_allclose(pmf, soft_ucb_by_numpy(scores, uncertainties, 0.8, 0.4), atol=1e-14)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_ensemble_follows_the_distribution_of_its_heads(case: str) -> None:
+    scores, deviations = CASES[case](np.random.default_rng(4))
+    pmf = explorer("ensemble", scale=1.0, floor=1e-300)(scores, deviations)
+    np.testing.assert_allclose(pmf, ensemble_by_numpy(scores, deviations), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("setting", "explores"),
+    [
+        ({"kind": "greedy"}, False),
+        ({"kind": "greedy", "floor": 0.01}, True),
+        ({"kind": "epsilon_greedy", "epsilon": 0, "floor": 0}, False),
+        ({"kind": "thompson", "scale": 0, "floor": 0}, False),
+        ({"kind": "thompson", "scale": 1, "floor": 0}, True),
+    ],
+)
+def test_what_never_explores_says_so(setting: dict[str, object], explores: bool) -> None:  # noqa: FBT001  a table
+    assert explorer_explores(json.dumps(setting).encode()) is explores
+
+
 def test_epsilon_greedy_follows_its_formula() -> None:
     pmf = explorer("epsilon_greedy", epsilon=0.2)(np.array([0.1, 0.9, 0.9, 0.3]), np.ones(4))
     np.testing.assert_allclose(pmf, [0.05, 0.45, 0.45, 0.05], atol=1e-15)
@@ -115,6 +178,8 @@ def test_sampling_follows_the_pmf_and_never_draws_zero() -> None:
     [
         ({"kind": "thompson", "scale": -1, "floor": 0}, "scale == -1, must be >= 0"),
         ({"kind": "thompson", "floor": 0}, "scale == absent, must be >= 0"),
+        ({"kind": "softmax", "temperature": 0, "floor": 0}, "temperature == 0, must be > 0"),
+        ({"kind": "ensemble", "scale": 1, "floor": 0}, "floor == 0, must be in (0, 1]"),
         ({"kind": "uniform", "floor": 1.5}, "floor == 1.5, must be in [0, 1]"),
         ({"kind": "uniform", "floor": 0, "x": 1}, "x == 1, must be absent: the keys are kind, floor"),
     ],

@@ -3,14 +3,22 @@
 //! The probabilities come first and the action is sampled from them, so the propensity that is logged is the one with which
 //! the action was chosen. To add an explorer: one file, one variant of [`Rule`], one line in [`DEFAULTS`].
 
+mod ensemble;
 mod epsilon_greedy;
+mod greedy;
 mod inverse_gap;
 mod normal;
+mod soft_ucb;
+mod softmax;
 mod thompson;
 mod uniform;
 
+pub use ensemble::Ensemble;
 pub use epsilon_greedy::EpsilonGreedy;
-pub use inverse_gap::InverseGap;
+pub use greedy::Greedy;
+pub use inverse_gap::{Gamma, InverseGap};
+pub use soft_ucb::SoftUcb;
+pub use softmax::Softmax;
 pub use thompson::{Thompson, ThompsonScratch};
 pub use uniform::Uniform;
 
@@ -22,11 +30,15 @@ use crate::linalg::widest;
 use crate::pmf::apply_floor;
 
 /// Every explorer with a usable setting.
-pub const DEFAULTS: [(&str, &str); 4] = [
+pub const DEFAULTS: [(&str, &str); 8] = [
     ("uniform", r#"{"kind":"uniform","floor":0.0}"#),
     ("epsilon_greedy", r#"{"kind":"epsilon_greedy","epsilon":0.1,"floor":0.0}"#),
-    ("inverse_gap", r#"{"kind":"inverse_gap","gamma":10.0,"floor":0.0}"#),
+    ("greedy", r#"{"kind":"greedy"}"#),
+    ("softmax", r#"{"kind":"softmax","temperature":0.1,"floor":0.02}"#),
+    ("inverse_gap", r#"{"kind":"inverse_gap","adaptive_scale":2.8284271247461903,"floor":0.0}"#),
+    ("soft_ucb", r#"{"kind":"soft_ucb","scale":1.0,"softness":0.1,"floor":0.02}"#),
     ("thompson", r#"{"kind":"thompson","scale":0.5,"floor":0.02}"#),
+    ("ensemble", r#"{"kind":"ensemble","scale":1.0,"floor":0.02}"#),
 ];
 
 /// How probabilities follow from scores.
@@ -37,10 +49,18 @@ pub enum Rule {
     Uniform(Uniform),
     /// The best, and now and then any.
     EpsilonGreedy(EpsilonGreedy),
+    /// The best.
+    Greedy(Greedy),
+    /// Exponentially less the larger the gap to the best.
+    Softmax(Softmax),
     /// Less the larger the gap to the best.
     InverseGap(InverseGap),
+    /// Less the larger the gap to the largest upper confidence bound.
+    SoftUcb(SoftUcb),
     /// As often as it is the best under the posterior.
     Thompson(Thompson),
+    /// As often as it is the best among a few heads of each.
+    Ensemble(Ensemble),
 }
 
 /// A rule and the floor under its probabilities.
@@ -63,14 +83,23 @@ impl Explorer {
         let rule = match kind.as_str() {
             "uniform" => Rule::Uniform(Uniform),
             "epsilon_greedy" => Rule::EpsilonGreedy(EpsilonGreedy::from_fields(&mut fields)?),
+            "greedy" => Rule::Greedy(Greedy),
+            "softmax" => Rule::Softmax(Softmax::from_fields(&mut fields)?),
             "inverse_gap" => Rule::InverseGap(InverseGap::from_fields(&mut fields)?),
+            "soft_ucb" => Rule::SoftUcb(SoftUcb::from_fields(&mut fields)?),
             "thompson" => Rule::Thompson(Thompson::from_fields(&mut fields)?),
+            "ensemble" => Rule::Ensemble(Ensemble::from_fields(&mut fields)?),
             _ => {
                 let names: Vec<&str> = DEFAULTS.iter().map(|(name, _)| *name).collect();
                 return Err(KernelError::invalid(fields.name("kind"), kind, format!("one of {}", names.join(", "))));
             }
         };
-        let floor = fields.number("floor", "in [0, 1]", |v| (0.0..=1.0).contains(&v))?;
+        let floor = match rule {
+            Rule::Greedy(_) => fields.optional_number("floor", 0.0, "in [0, 1]", |v| (0.0..=1.0).contains(&v))?,
+            // Its heads are few, so that actions worth a try may have none that wins.
+            Rule::Ensemble(_) => fields.number("floor", "in (0, 1]", |v| v > 0.0 && v <= 1.0)?,
+            _ => fields.number("floor", "in [0, 1]", |v| (0.0..=1.0).contains(&v))?,
+        };
         fields.finish()?;
         Ok(Self { floor, rule })
     }
@@ -81,9 +110,30 @@ impl Explorer {
         match self.rule {
             Rule::Uniform(_) => "uniform",
             Rule::EpsilonGreedy(_) => "epsilon_greedy",
+            Rule::Greedy(_) => "greedy",
+            Rule::Softmax(_) => "softmax",
             Rule::InverseGap(_) => "inverse_gap",
+            Rule::SoftUcb(_) => "soft_ucb",
             Rule::Thompson(_) => "thompson",
+            Rule::Ensemble(_) => "ensemble",
         }
+    }
+
+    /// Whether any action but those with the best score can ever have a probability.
+    ///
+    /// False for floor 0 with a rule that gives everything to the best whatever the scores and uncertainties are: greedy,
+    /// ε-greedy with ε = 0, and Thompson or soft UCB with scale 0. What such a policy logs says nothing about the actions that
+    /// it did not choose. True is no promise of support: with floor 0, softmax, soft UCB, Thompson and the adaptive inverse gap
+    /// give 0 to an action that is far enough behind, and only a floor, ε > 0, uniform and a fixed γ never do.
+    #[must_use]
+    pub fn explores(&self) -> bool {
+        let by_itself = match self.rule {
+            Rule::Greedy(_) => false,
+            Rule::EpsilonGreedy(rule) => rule.epsilon > 0.0,
+            Rule::Thompson(Thompson { scale, .. }) | Rule::SoftUcb(SoftUcb { scale, .. }) => scale > 0.0,
+            Rule::Uniform(_) | Rule::Softmax(_) | Rule::InverseGap(_) | Rule::Ensemble(_) => true,
+        };
+        by_itself || self.floor > 0.0
     }
 
     /// Fills `pmf` with one probability per action; each is at least floor / K and they sum to 1 within rounding.
@@ -122,7 +172,11 @@ impl Explorer {
         match self.rule {
             Rule::Uniform(_) => Uniform::fill(pmf),
             Rule::EpsilonGreedy(rule) => rule.fill(scores, pmf),
-            Rule::InverseGap(rule) => rule.fill(scores, n_observed, pmf),
+            Rule::Greedy(_) => Greedy::fill(scores, pmf),
+            Rule::Softmax(rule) => rule.fill(scores, n_observed, pmf),
+            Rule::InverseGap(rule) => rule.fill(scores, uncertainties, n_observed, pmf),
+            Rule::SoftUcb(rule) => rule.fill(scores, uncertainties, n_observed, pmf),
+            Rule::Ensemble(rule) => rule.fill(scores, uncertainties, n_observed, &mut scratch.ensemble, pmf),
             Rule::Thompson(rule) => widest(
                 #[inline(always)]
                 || rule.fill(scores, uncertainties, n_observed, scratch, pmf),
@@ -139,6 +193,14 @@ impl Explorer {
 /// The rate is that of SquareCB's schedule γ ∝ √n (Foster and Rakhlin 2020, theorem 1), shifted so that it starts at 1.
 fn annealed(anneal_count: f64, n_observed: f64) -> f64 {
     if anneal_count > 0.0 { (anneal_count / (anneal_count + n_observed)).sqrt() } else { 1.0 }
+}
+
+/// Divides by the sum, which is positive and finite.
+fn normalise(weights: &mut [f64]) {
+    let total: f64 = weights.iter().sum();
+    for weight in weights {
+        *weight /= total;
+    }
 }
 
 fn read_anneal_count(fields: &mut Fields) -> Result<f64> {
@@ -185,6 +247,10 @@ mod tests {
         for json in [
             r#"{"kind":"thompson","scale":1,"anneal_count":100,"floor":0}"#,
             r#"{"kind":"inverse_gap","gamma":5,"anneal_count":100,"floor":0}"#,
+            r#"{"kind":"inverse_gap","adaptive_scale":1,"anneal_count":100,"floor":0}"#,
+            r#"{"kind":"softmax","temperature":0.5,"anneal_count":100,"floor":0}"#,
+            r#"{"kind":"soft_ucb","scale":1,"softness":1,"anneal_count":100,"floor":0}"#,
+            r#"{"kind":"ensemble","scale":1,"anneal_count":100,"floor":0.01}"#,
         ] {
             let explorer = read(json).unwrap();
             let best = |n_observed| {
@@ -200,7 +266,45 @@ mod tests {
     #[test]
     fn an_unknown_kind_is_refused_with_the_known_ones() {
         let error = read(r#"{"kind": "magic", "floor": 0}"#).unwrap_err();
-        assert_eq!(error.to_string(), "kind == magic, must be one of uniform, epsilon_greedy, inverse_gap, thompson");
+        let known = "uniform, epsilon_greedy, greedy, softmax, inverse_gap, soft_ucb, thompson, ensemble";
+        assert_eq!(error.to_string(), format!("kind == magic, must be one of {known}"));
+    }
+
+    #[test]
+    fn only_what_always_takes_the_best_does_not_explore() {
+        for (json, explores) in [
+            (r#"{"kind":"greedy"}"#, false),
+            (r#"{"kind":"greedy","floor":0.01}"#, true),
+            (r#"{"kind":"epsilon_greedy","epsilon":0,"floor":0}"#, false),
+            (r#"{"kind":"epsilon_greedy","epsilon":0,"floor":0.01}"#, true),
+            (r#"{"kind":"epsilon_greedy","epsilon":0.01,"floor":0}"#, true),
+            (r#"{"kind":"thompson","scale":0,"floor":0}"#, false),
+            (r#"{"kind":"thompson","scale":0.1,"floor":0}"#, true),
+            (r#"{"kind":"soft_ucb","scale":0,"softness":1,"floor":0}"#, false),
+            (r#"{"kind":"soft_ucb","scale":1,"softness":0,"floor":0}"#, true),
+            (r#"{"kind":"softmax","temperature":1,"floor":0}"#, true),
+            (r#"{"kind":"inverse_gap","gamma":1e9,"floor":0}"#, true),
+            (r#"{"kind":"uniform","floor":0}"#, true),
+        ] {
+            assert_eq!(read(json).unwrap().explores(), explores, "{json}");
+        }
+    }
+
+    #[test]
+    fn settings_that_break_a_rule_are_refused() {
+        for (json, message) in [
+            (r#"{"kind":"softmax","temperature":0,"floor":0}"#, "temperature == 0, must be > 0"),
+            (r#"{"kind":"soft_ucb","scale":1,"floor":0}"#, "softness == absent, must be >= 0"),
+            (r#"{"kind":"ensemble","scale":1,"floor":0}"#, "floor == 0, must be in (0, 1]"),
+            (r#"{"kind":"inverse_gap","floor":0}"#, "gamma == absent, must be >= 0"),
+            (r#"{"kind":"inverse_gap","adaptive_scale":0,"floor":0}"#, "adaptive_scale == 0, must be > 0"),
+            (
+                r#"{"kind":"inverse_gap","adaptive_scale":1,"gamma":2,"floor":0}"#,
+                "gamma == 2, must be absent: the keys are kind, adaptive_scale, floor",
+            ),
+        ] {
+            assert_eq!(read(json).unwrap_err().to_string(), message);
+        }
     }
 
     #[test]
