@@ -10,6 +10,7 @@ import re
 import zlib
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benches.quality.policy import Decision
 from benches.quality.standardise import Standardiser
@@ -94,11 +95,20 @@ class LinUcb:
         self._reserve(len(self._rows), len(x))
         x = np.pad(x, (0, self._theta.shape[1] - len(x)))
         self._encoded = (round_, x)
-        contiguous = rows == list(range(rows[0], rows[0] + len(rows)))
-        place: slice | list[int] = slice(rows[0], rows[0] + len(rows)) if contiguous else rows
-        inverse, theta = self._inverse[place], self._theta[place]
-        spread = (inverse.reshape(-1, len(x)) @ x).reshape(len(rows), -1) @ x
-        return Decision(int(np.argmax(theta @ x + self._alpha * np.sqrt(np.maximum(spread, 0.0)))))
+        mean, variance = self._posterior(np.array(rows), x)
+        return Decision(int(np.argmax(mean + self._alpha * np.sqrt(np.maximum(variance, 0.0)))))
+
+    def _posterior(self, rows: NDArray[np.int64], x: Floats) -> tuple[Floats, Floats]:
+        """Return θ_a·x and xᵀ A_a⁻¹ x, float64 [K] each."""
+        held = np.flatnonzero(x)
+        if 2 * len(held) < len(x):  # labels: most slots are 0, and reading the others is most of the work
+            x = x[held]
+            inverse, theta = self._inverse[rows[:, None, None], held[:, None], held], self._theta[rows[:, None], held]
+        elif rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
+            inverse, theta = self._inverse[rows[0] : rows[-1] + 1], self._theta[rows[0] : rows[-1] + 1]  # no copy
+        else:
+            inverse, theta = self._inverse[rows], self._theta[rows]
+        return theta @ x, (inverse.reshape(-1, len(x)) @ x).reshape(len(rows), -1) @ x
 
     def learn(self, round_: Round, decision: Decision, outcome: Outcome) -> None:
         """Update the served module's model; the round must be the one decided last."""

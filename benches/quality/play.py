@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benches.quality.policy import RARE, Policy
+from benches.quality.policy import RARE, Decision, Policy
 from benches.quality.stream import Floats, Stream
 
 CURVE_POINTS = 50
@@ -75,7 +75,7 @@ def play(stream: Stream, policy: Policy) -> dict[str, Any]:
     earned, best = np.empty(stream.length), np.empty(stream.length)
     decide_ns, learn_ns = np.empty(stream.length), np.empty(stream.length)
     costs: list[float] = []
-    drawn: list[tuple[float, int]] = []
+    drawn: list[Decision] = []
     for row, step in enumerate(stream.steps()):
         start = time.perf_counter_ns()
         decision = policy.decide(step.round)
@@ -88,7 +88,7 @@ def play(stream: Stream, policy: Policy) -> dict[str, Any]:
         if step.cost.size:
             costs.append(float(step.cost[decision.index]))
         if decision.propensity is not None:
-            drawn.append((decision.propensity, decision.support))
+            drawn.append(decision)
     inverse, error = inverse_propensity(drawn)
     return {
         **summary(Track(earned, best, np.array(costs))),
@@ -99,15 +99,17 @@ def play(stream: Stream, policy: Policy) -> dict[str, Any]:
     }
 
 
-def inverse_propensity(drawn: list[tuple[float, int]]) -> tuple[float | None, float | None]:
+def inverse_propensity(drawn: list[Decision]) -> tuple[float | None, float | None]:
     """Return Σ 1/p over Σ support, and its standard error; None twice where nothing was drawn.
 
-    The mean of 1/p over a draw, taken as 0 where p < `RARE`, is the sum of p · 1/p over the modules with p >= `RARE`:
-    their number, whatever the pmf. With a larger threshold it holds too; this one keeps the error small.
+    The mean of 1/p over a draw, taken as 0 where p < `RARE`, is Σ p · 1/p over the S modules with p >= `RARE`: S,
+    whatever the pmf. Its variance is Σ 1/p over them − S². It is taken from the pmf, because a sample without its rare
+    draws would claim to be sure.
     """
-    if not drawn:
+    support = sum(decision.support for decision in drawn)
+    if not support:
         return None, None
-    served, support = np.array(drawn, dtype=np.float64).T
-    inverse = np.where(served >= RARE, 1.0 / served, 0.0)
-    spread = float((inverse - support).std()) / np.sqrt(len(inverse))
-    return float(inverse.sum() / support.sum()), float(spread / support.mean())
+    served = [decision.propensity for decision in drawn if decision.propensity is not None]
+    inverse = sum(1.0 / propensity for propensity in served if propensity >= RARE)
+    variance = sum(decision.inverse_sum - decision.support**2 for decision in drawn)
+    return inverse / support, max(variance, 0.0) ** 0.5 / support

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-import numpy as np
-
 from benches.quality.stream import Floats, Outcome, Round
 
-RARE: Final = 1e-3
+RARE: Final = 0.01
 """Modules less probable than this do not count in the check of propensities: their 1 / p would drown the others."""
 
 
@@ -15,17 +13,19 @@ RARE: Final = 1e-3
 class Decision:
     """Which module is served. `propensity` is None, and `support` 0, for a policy that draws nothing.
 
-    `support` counts the modules whose probability is at least `RARE`.
+    `support` counts the modules whose probability is at least `RARE`, and `inverse_sum` is the sum of their 1 / p.
     """
 
     index: int
     propensity: float | None = None
     support: int = 0
+    inverse_sum: float = 0.0
 
 
 def drawn(index: int, pmf: Floats) -> Decision:
     """Return the decision that served `index` by a draw from `pmf` [K]."""
-    return Decision(index, float(pmf[index]), int(np.count_nonzero(pmf >= RARE)))
+    inverse = 1.0 / pmf[pmf >= RARE]
+    return Decision(index, float(pmf[index]), len(inverse), float(inverse.sum()))
 
 
 class Policy(Protocol):

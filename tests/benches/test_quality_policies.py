@@ -67,8 +67,9 @@ def test_lin_ucb_is_ridge_regression_with_a_bonus() -> None:
     policy, twin = LinUcb(alpha), TaskVector()
     seen: list[tuple[np.ndarray[Any, Any], int, float]] = []
     for turn in range(60):
-        # The label that comes late makes the vectors grow in the middle.
-        round_ = plain(x=float(rng.normal()), y=float(rng.normal()), c="late" if turn > 30 else "early")
+        # Labels that come late make the vectors grow in the middle, and mostly 0.
+        labels = {"c": f"late {turn % 5}" if turn > 30 else "early"}
+        round_ = plain(x=float(rng.normal()), y=float(rng.normal()), **labels)
         x = twin.encode(round_)
         scores = []
         for arm in range(2):
@@ -163,7 +164,7 @@ def test_vw_serves_by_its_pmf(recorders: list[Recorder]) -> None:
 
 
 def test_support_counts_what_is_not_rare() -> None:
-    assert drawn(2, np.array([0.0, 0.0005, 0.9, 0.0995])) == Decision(2, 0.9, 2)
+    assert drawn(2, np.array([0.0, 0.005, 0.75, 0.25])) == Decision(2, 0.75, 2, 1 / 0.75 + 4.0)
 
 
 def test_ours_learns_the_hubs_task_with_propensities_that_hold() -> None:

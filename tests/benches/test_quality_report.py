@@ -12,7 +12,7 @@ from benches.quality import __main__ as command
 from benches.quality import report
 from benches.quality.play import Track, inverse_propensity, play, references, summary
 from benches.quality.plots import draw, spread_labels
-from benches.quality.policy import Decision
+from benches.quality.policy import Decision, drawn
 from benches.quality.run import Result, chosen, jobs
 from benches.quality.stream import Arm, Floats, Outcome, Round, Scenario, Step, Stream
 from benches.quality.table import markdown
@@ -37,7 +37,7 @@ class Always:
         self.told: list[tuple[Round, Decision, Outcome]] = []
 
     def decide(self, _round: Round) -> Decision:
-        return Decision(0, 0.5, 2)
+        return Decision(0, 0.5, 2, 4.0)
 
     def learn(self, round_: Round, decision: Decision, outcome: Outcome) -> None:
         self.told.append((round_, decision, outcome))
@@ -84,15 +84,23 @@ def test_a_curve_has_50_points_whose_mean_is_the_regret() -> None:
 
 
 def test_inverse_propensities_sum_to_the_support_and_tell_a_wrong_one() -> None:
-    rng, pmf = np.random.default_rng(1), np.array([0.7, 0.2, 0.0995, 0.0005])
-    served = rng.choice(4, p=pmf, size=20_000)
-    honest, error = inverse_propensity([(pmf[index], 3) for index in served])
-    claimed = np.full(4, 0.25)  # 1/K, whatever was drawn
-    wrong, wrong_error = inverse_propensity([(claimed[index] * (2 if index == 0 else 1), 4) for index in served])
+    rng, pmf = np.random.default_rng(1), np.array([0.7, 0.2, 0.095, 0.005])
+    served = rng.choice(4, p=pmf, size=20_000).tolist()
+    honest, error = inverse_propensity([drawn(index, pmf) for index in served])
+    wrong, wrong_error = inverse_propensity([drawn(index, np.array([0.4, 0.3, 0.2, 0.1])) for index in served])
 
+    # Var(1/p) = 1/0.7 + 1/0.2 + 1/0.095 − 3².
+    assert error == pytest.approx((20_000 * (1 / 0.7 + 1 / 0.2 + 1 / 0.095 - 9)) ** 0.5 / 60_000)
     assert honest == pytest.approx(1.0, abs=4 * (error or 0.0))
     assert abs((wrong or 0.0) - 1.0) > 10 * (wrong_error or 0.0)
-    assert inverse_propensity([]) == (None, None)
+    assert inverse_propensity([]) == inverse_propensity([Decision(0)]) == (None, None)
+
+
+def test_propensities_whose_rare_module_was_never_drawn_are_not_suspicious() -> None:
+    ratio, error = inverse_propensity([drawn(0, np.array([0.98, 0.02]))] * 50)
+
+    assert ratio == pytest.approx(1 / 0.98 / 2)
+    assert abs((ratio or 0.0) - 1.0) < 2 * (error or 0.0)
 
 
 def results(regrets: dict[str, float], cost: dict[str, float] | None = None) -> list[Result]:
