@@ -18,10 +18,15 @@ def specification(explorer: str, n_features: int) -> bytes:
     """Return a specification: a bias and d − 1 hashed slots, one signal, no shared features."""
     encoder = {
         "declared": [],
+        "declared_scale": 1.0,
+        "random_dims": 0,
+        "random_length": 1.0,
+        "random_scale": 1.0,
         "hashed_dims": n_features - 1,
         "text_dims": 0,
         "text_scale": 1.0,
         "shared_dims": 1,
+        "shared_task": True,
     }
     learner = {
         "signals": ["utility"],

@@ -22,7 +22,18 @@ N_LEARNED = 500
 def specification(n_shared: int) -> bytes:
     """A model whose context is a bias and one declared vector."""
     vector = {"kind": "vector", "name": "v", "length": N_CONTEXT - 1, "scale": 1.0}
-    encoder = {"declared": [vector], "hashed_dims": 0, "text_dims": 0, "text_scale": 1.0, "shared_dims": n_shared}
+    encoder = {
+        "declared": [vector],
+        "declared_scale": 1.0,
+        "random_dims": 0,
+        "random_length": 1.0,
+        "random_scale": 1.0,
+        "hashed_dims": 0,
+        "text_dims": 0,
+        "text_scale": 1.0,
+        "shared_dims": n_shared,
+        "shared_task": True,
+    }
     learner = {
         "signals": ["completion"],
         "module_precision": 1.0,

@@ -91,7 +91,7 @@ def posterior_vectors() -> dict[str, Any]:
 def frozen_vectors() -> dict[str, Any]:
     """Encodings, samples, decisions and a state of the kernel as it is."""
     declared = [
-        {"kind": "number", "name": "pages", "center": 1.0, "scale": 2.0, "log": True},
+        {"kind": "number", "name": "pages", "center": 1.0, "scale": 2.0, "log": True, "indicator": True},
         {"kind": "category", "name": "type", "values": ["pdf", "txt"]},
         {"kind": "vector", "name": "embedding", "length": 3, "scale": 0.5},
     ]
@@ -160,7 +160,7 @@ def frozen_vectors() -> dict[str, Any]:
 def main() -> None:
     """Write both files."""
     oracles = {"origin": "NumPy and SciPy", "explorers": explorer_vectors(), "posterior": posterior_vectors()}
-    frozen = {"origin": "pilotfish-kernel 0.1.0, state format 1", **frozen_vectors()}
+    frozen = {"origin": "pilotfish-kernel 0.1.0, state format 2", **frozen_vectors()}
     for name, vectors_ in (("oracles", oracles), ("frozen", frozen)):
         text = json.dumps(vectors_, indent=1, ensure_ascii=False)
         (FOLDER / f"{name}.json").write_text(text + "\n", encoding="utf-8")

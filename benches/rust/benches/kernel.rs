@@ -8,7 +8,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use pilotfish_benches::{Stream, learned, names, spec, vector};
 use pilotfish_kernel::encoders::{Item, Module, Task, Value};
 use pilotfish_kernel::explorers::{DEFAULTS, Explorer, ThompsonScratch};
-use pilotfish_kernel::{Fields, Scratch};
+use pilotfish_kernel::{Fields, Happened, Scratch};
 
 const SEED: [u8; 16] = [7; 16];
 
@@ -39,7 +39,9 @@ fn learn_encoded(criterion: &mut Criterion) {
         let x = vector(&mut Stream(9), d);
         let mut scratch = Scratch::default();
         group.bench_function(BenchmarkId::from_parameter(format!("{n_modules} x {d}, k {k}")), |bencher| {
-            bencher.iter(|| model.learn_encoded(black_box(&x), None, &all[3], 0, 0.5, &mut scratch).unwrap());
+            bencher.iter(|| {
+                model.learn_encoded(black_box(&x), None, &all[3], Happened::now(0, 0.5), &mut scratch).unwrap()
+            });
         });
     }
     group.finish();

@@ -1,6 +1,6 @@
 //! Seeded inputs for the benches, checked for what they should be.
 
-use pilotfish_kernel::{KernelError, Model, Result, Scratch};
+use pilotfish_kernel::{Happened, KernelError, Model, Result, Scratch};
 
 /// A stream of numbers in [0, 1), the same in every run.
 pub struct Stream(pub u64);
@@ -31,7 +31,8 @@ pub fn spec(slots: usize, shared_dims: usize, n_signals: usize) -> String {
     let signals: Vec<String> = (0..n_signals).map(|i| format!("\"signal {i}\"")).collect();
     format!(
         r#"{{"encoder":{{"declared":[{declared}],"hashed_dims":{hashed},"text_dims":{text},"text_scale":1.0,
-        "shared_dims":{shared_dims}}},"learner":{{"signals":[{}],"module_precision":1.0,"shared_precision":1.0,
+        "declared_scale":1.0,"random_dims":0,"random_length":1.0,"random_scale":1.0,
+        "shared_dims":{shared_dims},"shared_task":true}},"learner":{{"signals":[{}],"module_precision":1.0,"shared_precision":1.0,
         "noise_variance":0.1,"noise_count":10.0}},"explorer":{{"kind":"thompson","scale":0.5,"floor":0.02}}}}"#,
         signals.join(",")
     )
@@ -59,8 +60,7 @@ pub fn learned(spec: &str, names: &[String]) -> Result<Model> {
             &x,
             Some(&z),
             &names[t / model.n_signals() % names.len()],
-            signal,
-            utility,
+            Happened::now(signal, utility),
             &mut scratch,
         )?;
     }

@@ -11,10 +11,15 @@ from pilotfish.rewards import SIGNAL_NAMES, RewardFunction
 
 DEFAULT_ENCODER: Final[dict[str, Any]] = {
     "declared": [],
+    "declared_scale": 1.0,
+    "random_dims": 0,
+    "random_length": 1.0,
+    "random_scale": 1.0,
     "hashed_dims": 32,
     "text_dims": 31,
     "text_scale": 0.15,
     "shared_dims": 48,
+    "shared_task": True,
 }
 DEFAULT_LEARNER: Final[dict[str, Any]] = {
     "module_precision": 4.0,
@@ -25,7 +30,7 @@ DEFAULT_LEARNER: Final[dict[str, Any]] = {
 DEFAULT_EXPLORER: Final[dict[str, Any]] = {
     "kind": "thompson",
     "scale": 1.0,
-    "anneal_count": 500.0,
+    "anneal_count": 100.0,
     "floor": 0.01,
 }
 

@@ -13,6 +13,8 @@ pub struct Choice {
     index: usize,
     #[pyo3(get)]
     propensity: f64,
+    #[pyo3(get)]
+    learned_count: u64,
     /// pmf, scores and uncertainties, one after the other; bytes are made when asked for.
     vectors: Box<[f64]>,
 }
@@ -21,7 +23,8 @@ impl Choice {
     /// Copies the vectors out of the scratch.
     pub fn new(chosen: Chosen, scratch: &Scratch) -> Self {
         let vectors = [scratch.pmf(), scratch.scores(), scratch.uncertainties()].concat();
-        Self { index: chosen.index, propensity: chosen.propensity, vectors: vectors.into_boxed_slice() }
+        let Chosen { index, propensity, learned_count } = chosen;
+        Self { index, propensity, learned_count, vectors: vectors.into_boxed_slice() }
     }
 
     fn part(&self, which: usize) -> &[f64] {

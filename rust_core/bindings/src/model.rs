@@ -1,7 +1,7 @@
 //! The model: convert, call, convert.
 
-use pilotfish_kernel::Result as KernelResult;
 use pilotfish_kernel::encoders::Task;
+use pilotfish_kernel::{Happened, Residual, Result as KernelResult};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
@@ -9,6 +9,7 @@ use crate::buffers::{read_numbers, read_vector, to_bytes, type_name};
 use crate::choice::Choice;
 use crate::errors::{invalid, to_py};
 use crate::features::{HeldItems, HeldModule, borrow, text, with_modules};
+use crate::history::History;
 use crate::space::{self, Space};
 
 /// A handle; its methods are documented in `_core.pyi`.
@@ -27,6 +28,18 @@ impl Model {
     #[staticmethod]
     fn from_state(py: Python<'_>, state: &[u8], spec: &[u8]) -> PyResult<Self> {
         raise(py, py.detach(|| pilotfish_kernel::Model::from_state(state, spec))).map(|inner| Self { inner })
+    }
+
+    #[staticmethod]
+    fn trained(py: Python<'_>, spec: &[u8], history: &Bound<'_, History>) -> PyResult<Self> {
+        let rows = history.get().rows();
+        let trained = py.detach(|| pilotfish_kernel::Model::trained(spec, &rows));
+        raise(py, trained).map(|inner| Self { inner })
+    }
+
+    #[getter]
+    fn evidence(&self) -> f64 {
+        self.inner.evidence()
     }
 
     #[getter]
@@ -142,6 +155,7 @@ impl Model {
         to_bytes(py, &raise(py, z)?)
     }
 
+    #[pyo3(signature = (task, text, module, signal, utility, weight = 1.0))]
     fn learn(
         &self,
         task: &Bound<'_, PyAny>,
@@ -149,21 +163,22 @@ impl Model {
         module: &Bound<'_, PyAny>,
         signal: &Bound<'_, PyAny>,
         utility: f64,
-    ) -> PyResult<()> {
+        weight: f64,
+    ) -> PyResult<(f64, f64)> {
         let py = task.py();
-        let signal = read_signal(signal)?;
+        let happened = Happened { signal: read_signal(signal)?, utility, weight };
         let task = HeldItems::read("task", task)?;
         let held = [HeldModule::read(module)?];
         let mut items = Vec::new();
         let task = view_task(&task, text, &mut items)?;
         let learned = with_modules(&held, |modules| match modules {
-            [module] => space::with(|space| self.inner.learn(&task, module, signal, utility, &mut space.scratch)),
-            _ => Ok(()),
+            [module] => space::with(|space| self.inner.learn(&task, module, happened, &mut space.scratch)),
+            _ => Ok(Residual::default()),
         })?;
-        raise(py, learned)
+        raise(py, learned).map(|learned| (learned.residual, learned.uncertainty))
     }
 
-    #[pyo3(signature = (context, shared, module, signal, utility))]
+    #[pyo3(signature = (context, shared, module, signal, utility, weight = 1.0))]
     fn learn_encoded(
         &self,
         context: &Bound<'_, PyAny>,
@@ -171,15 +186,17 @@ impl Model {
         module: &Bound<'_, PyString>,
         signal: &Bound<'_, PyAny>,
         utility: f64,
-    ) -> PyResult<()> {
+        weight: f64,
+    ) -> PyResult<(f64, f64)> {
         let py = context.py();
-        let signal = read_signal(signal)?;
+        let happened = Happened { signal: read_signal(signal)?, utility, weight };
         let module = borrow("module name", module)?;
         space::with(|space| {
             let Space { scratch, context: context_values, shared: shared_values, .. } = space;
             read_vector("context", context, context_values)?;
             let shared = read_shared(shared, shared_values)?;
-            raise(py, self.inner.learn_encoded(context_values, shared, module, signal, utility, scratch))
+            let learned = self.inner.learn_encoded(context_values, shared, module, happened, scratch);
+            raise(py, learned).map(|learned| (learned.residual, learned.uncertainty))
         })
     }
 
@@ -232,7 +249,7 @@ fn read_shared<'a>(shared: Option<&Bound<'_, PyAny>>, values: &'a mut Vec<f64>) 
 }
 
 /// A signal's index; what is negative or no whole number is refused like any index out of range.
-fn read_signal(signal: &Bound<'_, PyAny>) -> PyResult<usize> {
+pub fn read_signal(signal: &Bound<'_, PyAny>) -> PyResult<usize> {
     signal.extract().map_err(|_| invalid(signal.py(), "signal", signal, "a whole number >= 0"))
 }
 

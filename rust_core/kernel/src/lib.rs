@@ -8,6 +8,7 @@
 //! - [`posteriors`]: what has been learned, per signal, shared and per module;
 //! - [`explorers`]: scores and uncertainties to probabilities; [`pmf`] samples from them;
 //! - [`statistics`]: whether outcomes still follow what has been learned;
+//! - [`History`]: what happened, kept whole, so that a model can be trained on it again under another spec;
 //! - [`Model`]: encoders, posteriors and explorers together, behind a snapshot that decisions read without waiting.
 
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare bits where the same bits are promised"))]
@@ -16,6 +17,7 @@ pub mod encoders;
 pub mod error;
 pub mod explorers;
 mod fields;
+mod history;
 pub mod linalg;
 mod model;
 mod names;
@@ -27,6 +29,7 @@ pub mod statistics;
 
 pub use error::{KernelError, Result};
 pub use fields::Fields;
-pub use model::{Chosen, Model, Scratch};
+pub use history::{Described, History};
+pub use model::{Chosen, Happened, Model, OBSERVATION_WEIGHT_MAX, Residual, Scratch};
 pub use rng::SEED_BYTES;
 pub use spec::{FORMAT_VERSION, Spec};

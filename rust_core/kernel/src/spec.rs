@@ -10,7 +10,7 @@ use crate::fields::Fields;
 use crate::posteriors::Prior;
 
 /// Version of the layout of state bytes and of everything that decides a model's bits.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT_VERSION: u16 = 2;
 
 /// Largest length of x. A module's covariance has half its square of elements.
 pub const CONTEXT_MAX: usize = 1024;
@@ -24,6 +24,14 @@ pub const SIGNALS_MAX: usize = 64;
 pub struct EncoderSpec {
     /// Features with slots of their own.
     pub declared: Vec<Declared>,
+    /// What the declared block is multiplied by: how far the prior trusts a linear effect of these features.
+    pub declared_scale: f64,
+    /// Slots for random features of the declared block, so that what is not linear in it can be learned; 0 for none.
+    pub random_dims: usize,
+    /// Their length scale ℓ, in standard deviations of a feature, per root of the number of features.
+    pub random_length: f64,
+    /// Euclidean length of their block: how far the prior trusts what is not linear.
+    pub random_scale: f64,
     /// Slots for all other features of a task.
     pub hashed_dims: usize,
     /// Slots for words.
@@ -32,6 +40,8 @@ pub struct EncoderSpec {
     pub text_scale: f64,
     /// Length of z, >= 1.
     pub shared_dims: usize,
+    /// Whether z holds the task's own features, so that how hard a task is is learned once for all modules.
+    pub shared_task: bool,
 }
 
 /// Prior and signals.
@@ -116,13 +126,18 @@ impl EncoderSpec {
         }
         let spec = Self {
             declared,
+            declared_scale: fields.number("declared_scale", "in [0, 1000]", |v| (0.0..=1000.0).contains(&v))?,
+            random_dims: fields.count("random_dims", 0, CONTEXT_MAX)?,
+            random_length: fields.number("random_length", "in [0.01, 100]", |v| (0.01..=100.0).contains(&v))?,
+            random_scale: fields.number("random_scale", "in (0, 1000]", |v| v > 0.0 && v <= 1000.0)?,
             hashed_dims: fields.count("hashed_dims", 0, CONTEXT_MAX)?,
             text_dims: fields.count("text_dims", 0, CONTEXT_MAX)?,
             text_scale: fields.number("text_scale", "in (0, 1000]", |v| v > 0.0 && v <= 1000.0)?,
             shared_dims: fields.count("shared_dims", 1, SHARED_MAX)?,
+            shared_task: fields.flag("shared_task")?,
         };
         let slots = spec.declared.iter().fold(0_usize, |sum, feature| sum.saturating_add(feature.slots()));
-        let n_context = slots.saturating_add(1 + spec.hashed_dims + spec.text_dims);
+        let n_context = slots.saturating_add(1 + spec.hashed_dims + spec.text_dims + spec.random_dims);
         if n_context > CONTEXT_MAX {
             let rule = format!("at most {CONTEXT_MAX} slots in all");
             return Err(KernelError::invalid("encoder", format!("{n_context} slots"), rule));
@@ -161,7 +176,8 @@ mod tests {
         json!({
             "encoder": {
                 "declared": [{"kind": "category", "name": "type", "values": ["pdf"]}],
-                "hashed_dims": 8, "text_dims": 4, "text_scale": 1, "shared_dims": 2
+                "declared_scale": 1, "random_dims": 0, "random_length": 1, "random_scale": 1,
+                "hashed_dims": 8, "text_dims": 4, "text_scale": 1, "shared_dims": 2, "shared_task": true
             },
             "learner": {
                 "signals": ["completion"], "module_precision": 1, "shared_precision": 1.0,

@@ -4,7 +4,7 @@
 
 use pilotfish_kernel::encoders::{Item, Module, Task, Value};
 use pilotfish_kernel::explorers::{Explorer, ThompsonScratch};
-use pilotfish_kernel::{Fields, Model, Scratch, pmf};
+use pilotfish_kernel::{Fields, Happened, Model, Scratch, pmf};
 use serde_json::Value as Json;
 
 fn read(name: &str) -> Json {
@@ -92,7 +92,7 @@ fn the_posterior_agrees_with_its_oracle() {
     let mut scratch = Scratch::default();
     for seen in list(&golden["stream"]) {
         let (x, z, utility) = (numbers(&seen["x"]), numbers(&seen["z"]), seen["utility"].as_f64().unwrap());
-        model.learn_encoded(&x, Some(&z), text(&seen["module"]), 0, utility, &mut scratch).unwrap();
+        model.learn_encoded(&x, Some(&z), text(&seen["module"]), Happened::now(0, utility), &mut scratch).unwrap();
     }
     let modules: Vec<&str> = list(&golden["modules"]).iter().map(text).collect();
     let tolerance = golden["tolerance"].as_f64().unwrap();
@@ -136,7 +136,7 @@ fn the_frozen_fold_gives_the_frozen_state_and_version() {
     for step in 0..120_usize {
         with_inputs(&frozen, step % list(&frozen["tasks"]).len(), |task, modules| {
             let utility = (step * 7 % 11) as f64 / 10.0;
-            model.learn(task, &modules[step / 2 % 3], step % 2, utility, &mut scratch).unwrap();
+            model.learn(task, &modules[step / 2 % 3], Happened::now(step % 2, utility), &mut scratch).unwrap();
         });
     }
     assert_eq!(model.version(), text(&frozen["version"]));

@@ -4,7 +4,7 @@
 
 mod support;
 
-use pilotfish_kernel::{Model, Scratch};
+use pilotfish_kernel::{Happened, Model, Scratch};
 use support::close;
 
 /// A small linear congruential stream in [0, 1): the tests need variety, not randomness.
@@ -24,7 +24,9 @@ fn stream_of(model: &Model, n: usize) {
         let mut x: Vec<f64> = (0..d).map(|_| 2.0 * stream.next() - 1.0).collect();
         let mut z: Vec<f64> = (0..k).map(|_| 2.0 * stream.next() - 1.0).collect();
         (x[0], z[0], x[1 + t % (d - 1)]) = (1.0, 1.0, 0.0);
-        model.learn_encoded(&x, Some(&z), support::MODULES[t % 5], t % 2, stream.next(), &mut scratch).unwrap();
+        model
+            .learn_encoded(&x, Some(&z), support::MODULES[t % 5], Happened::now(t % 2, stream.next()), &mut scratch)
+            .unwrap();
     }
 }
 
@@ -50,13 +52,13 @@ fn signals_learned_together_or_one_after_the_other_have_the_same_bits() {
     for t in 0..50 {
         for signal in 0..2 {
             let (x, z, module, utility) = outcome(t, signal);
-            together.learn_encoded(&x, Some(&z), module, signal, utility, &mut scratch).unwrap();
+            together.learn_encoded(&x, Some(&z), module, Happened::now(signal, utility), &mut scratch).unwrap();
         }
     }
     for signal in 0..2 {
         for t in 0..50 {
             let (x, z, module, utility) = outcome(t, signal);
-            apart.learn_encoded(&x, Some(&z), module, signal, utility, &mut scratch).unwrap();
+            apart.learn_encoded(&x, Some(&z), module, Happened::now(signal, utility), &mut scratch).unwrap();
         }
     }
     assert!(together.state().unwrap() == apart.state().unwrap());
@@ -70,7 +72,7 @@ fn the_largest_vectors_leave_a_model_that_can_be_rebuilt() {
     for t in 0..200_usize {
         let x: Vec<f64> = (0..model.n_context()).map(|i| if (i + t) % 3 == 0 { 1000.0 } else { -999.0 }).collect();
         let z: Vec<f64> = (0..model.n_shared()).map(|i| if (i + t) % 2 == 0 { 1000.0 } else { -1000.0 }).collect();
-        model.learn_encoded(&x, Some(&z), "a", 0, (t % 2) as f64, &mut scratch).unwrap();
+        model.learn_encoded(&x, Some(&z), "a", Happened::now(0, (t % 2) as f64), &mut scratch).unwrap();
         model.decide_encoded(&[0; 16], &x, None, &["a", "b"], &[1.0, 0.0], &mut scratch).unwrap();
         assert!(scratch.scores().iter().chain(scratch.uncertainties()).all(|v| v.is_finite()));
     }
@@ -87,7 +89,7 @@ fn a_decision_sees_learning_only_in_signals_with_weight() {
         (scratch.scores().to_vec(), scratch.uncertainties().to_vec())
     };
     let prior = decide([1.0, 1.0], &mut scratch);
-    model.learn_encoded(&x, None, "a", 1, 1.0, &mut scratch).unwrap();
+    model.learn_encoded(&x, None, "a", Happened::now(1, 1.0), &mut scratch).unwrap();
     assert_eq!(decide([1.0, 0.0], &mut scratch), prior);
     assert_eq!(decide([0.0, 0.0], &mut scratch), prior);
     assert_ne!(decide([0.0, 2.0], &mut scratch), prior);
@@ -132,9 +134,8 @@ fn requests_that_break_a_rule_are_refused_by_name() {
     let mut far = x.clone();
     far[3] = 1e4;
     assert_eq!(decide(&seed, &far, &["a"], &[1.0, 1.0]), "context[3] == 10000, must be finite and within ±1000");
-    let learn = |signal, utility| {
-        model.learn_encoded(&x, None, "a", signal, utility, &mut Scratch::default()).unwrap_err().to_string()
-    };
-    assert_eq!(learn(2, 0.5), "signal == 2, must be below 2, the number of signals");
-    assert_eq!(learn(0, f64::NAN), "utility == NaN, must be in [0, 1]");
+    let learn =
+        |happened| model.learn_encoded(&x, None, "a", happened, &mut Scratch::default()).unwrap_err().to_string();
+    assert_eq!(learn(Happened::now(2, 0.5)), "signal == 2, must be below 2, the number of signals");
+    assert_eq!(learn(Happened::now(0, f64::NAN)), "utility == NaN, must be in [0, 1]");
 }

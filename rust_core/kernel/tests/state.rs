@@ -17,6 +17,7 @@ fn model() -> Model {
             module: t % 4,
             signal: t % 2,
             utility: (t % 7) as f64 / 6.0,
+            weight: [1.0, 0.37, 2.0][t % 3],
         })
         .collect();
     learn_all(&outcomes)
@@ -67,7 +68,7 @@ fn another_magic_or_format_is_refused() {
     let state = model().state().unwrap();
     let mut content = state[..state.len() - 32].to_vec();
     content[8] = 9;
-    assert_eq!(refusal(&sealed(&content)), "state's format version == 9, must be 1");
+    assert_eq!(refusal(&sealed(&content)), "state's format version == 9, must be 2");
     content[0] = b'x';
     assert_eq!(refusal(&sealed(&content)), "state does not begin with the magic bytes pilotfsh");
     assert_eq!(refusal(b"short"), "state has 5 bytes, too few to be one");
@@ -109,6 +110,43 @@ fn a_covariance_that_no_data_could_leave_is_refused() {
         assert!(
             reason.starts_with("completion/shared: covariance") && reason.contains(&format!(" == {forged}, must be "))
         );
+    }
+}
+
+#[test]
+fn a_volume_or_weight_that_no_data_could_leave_is_refused() {
+    let model = model();
+    let arrays = model.arrays();
+    let value = |key: &str, i: usize| arrays.iter().find(|(other, _)| other == key).unwrap().1[i];
+    let state = model.state().unwrap();
+    let content = &state[..state.len() - 32];
+    let forge = |value: f64, forged: f64| {
+        // The weight is also Σ z z, which stands before it.
+        let place = content.windows(8).rposition(|window| window == value.to_le_bytes()).unwrap();
+        let mut copy = content.to_vec();
+        copy[place..place + 8].copy_from_slice(&forged.to_le_bytes());
+        refusal(&sealed(&copy))
+    };
+    let (volume, weight) = (value("quality/shared/volume", 0), value("quality/shared/moments", 1));
+    for (forged, shown) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf"), (-1e-9, "-0.000000001")] {
+        assert_eq!(forge(volume, forged), format!("quality/shared: volume == {shown}, must be finite and >= 0"));
+    }
+    for forged in [f64::NAN, f64::INFINITY, -weight, 0.0, 1e9] {
+        let reason = forge(weight, forged);
+        assert!(reason.starts_with("quality/shared: "), "{forged}: {reason}");
+    }
+    assert!(forge(weight, 1e9).ends_with("must be those of utilities in [0, 1]"));
+}
+
+#[test]
+fn what_merge_leaves_of_signals_never_seen_can_be_read_again() {
+    // Σ ln λ and n · ln λ round differently: the volume of nothing must not be less than nothing.
+    for precision in ["0.3", "0.7", "1.1", "3.7", "1e-6", "123.456"] {
+        let spec = spec().replace("\"shared_precision\": 0.5", &format!("\"shared_precision\": {precision}"));
+        let (one, other) = (Model::new(spec.as_bytes()).unwrap(), Model::new(spec.as_bytes()).unwrap());
+        let merged = one.merge(&other).unwrap();
+        let restored = Model::from_state(&merged.state().unwrap(), spec.as_bytes()).unwrap();
+        assert_eq!((restored.arrays(), restored.evidence()), (merged.arrays(), 0.0), "{precision}");
     }
 }
 

@@ -17,7 +17,18 @@ SEED = bytes(range(16))
 def specification(**changes: object) -> bytes:
     """Return a small specification; `changes` replace single keys wherever they stand."""
     parts: dict[str, Any] = {
-        "encoder": {"declared": [], "hashed_dims": 8, "text_dims": 4, "text_scale": 1.0, "shared_dims": 5},
+        "encoder": {
+            "declared": [],
+            "declared_scale": 1.0,
+            "random_dims": 0,
+            "random_length": 1.0,
+            "random_scale": 1.0,
+            "hashed_dims": 8,
+            "text_dims": 4,
+            "text_scale": 1.0,
+            "shared_dims": 5,
+            "shared_task": True,
+        },
         "learner": {
             "signals": ["completion", "quality"],
             "module_precision": 1.0,

@@ -70,7 +70,7 @@ def test_version_names_the_specification() -> None:
 
 def test_sizes_follow_from_the_specification() -> None:
     declared = [
-        {"kind": "number", "name": "pages", "center": 0, "scale": 10, "log": True},
+        {"kind": "number", "name": "pages", "center": 0, "scale": 10, "log": True, "indicator": True},
         {"kind": "category", "name": "type", "values": ["pdf", "txt", "csv"]},
         {"kind": "vector", "name": "v", "length": 4, "scale": 1},
     ]

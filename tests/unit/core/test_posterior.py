@@ -122,7 +122,7 @@ def test_arrays_hold_the_sums_of_what_was_learned() -> None:
     np.testing.assert_allclose(arrays["quality/module/a/sum_xz"], (xs.T @ zs).ravel(), atol=1e-12)
     np.testing.assert_allclose(arrays["quality/module/a/sum_xr"], xs.T @ utilities, atol=1e-12)
     np.testing.assert_allclose(arrays["quality/shared/sum_zz"], (zs.T @ zs).ravel(), atol=1e-12)
-    moments = [len(rows), utilities.sum(), (utilities**2).sum()]
+    moments = [len(rows), len(rows), utilities.sum(), (utilities**2).sum()]
     np.testing.assert_allclose(arrays["quality/shared/moments"], moments, atol=1e-12)
     assert "completion/module/a/mean" not in arrays
 

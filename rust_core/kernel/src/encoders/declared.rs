@@ -11,7 +11,7 @@ use crate::fields::Fields;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Declared {
-    /// Two slots: the scaled value, and 1 if it is missing.
+    /// The scaled value, 0 if it is missing; with `indicator` a second slot, 1 if it is missing.
     Number {
         /// The feature's name.
         name: String,
@@ -21,6 +21,8 @@ pub enum Declared {
         scale: f64,
         /// Whether sign(v) · ln(1 + |v|) is taken first.
         log: bool,
+        /// Whether that it is missing says something.
+        indicator: bool,
     },
     /// One slot per value; a label outside them is hashed.
     Category {
@@ -55,6 +57,7 @@ impl Declared {
                 center: fields.number("center", "finite", |_| true)?,
                 scale: fields.number("scale", "> 0", |v| v > 0.0)?,
                 log: fields.flag("log")?,
+                indicator: fields.flag("indicator")?,
             },
             "category" => Self::Category { name, values: fields.texts("values")? },
             "vector" => Self::Vector {
@@ -76,11 +79,20 @@ impl Declared {
         }
     }
 
+    /// How many standardised numbers it is worth in a distance: a number or a category counts once.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Number { .. } | Self::Category { .. } => 1,
+            Self::Vector { length, .. } => *length,
+        }
+    }
+
     /// Number of slots.
     #[must_use]
     pub fn slots(&self) -> usize {
         match self {
-            Self::Number { .. } => 2,
+            Self::Number { indicator, .. } => 1 + usize::from(*indicator),
             Self::Category { values, .. } => values.len(),
             Self::Vector { length, .. } => *length,
         }
@@ -116,7 +128,7 @@ mod tests {
     fn faults_name_the_entry() {
         let read = |value| Declared::from_json("encoder.declared[0]".into(), value).unwrap_err().to_string();
         assert_eq!(
-            read(json!({"kind": "number", "name": "size", "center": 0, "scale": 0, "log": true})),
+            read(json!({"kind": "number", "name": "size", "center": 0, "scale": 0, "log": true, "indicator": true})),
             "encoder.declared[0].scale == 0, must be > 0"
         );
         assert_eq!(

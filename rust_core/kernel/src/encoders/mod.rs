@@ -1,12 +1,13 @@
 //! Features to vectors: what a task and a module look like to the posterior.
 //!
 //! The layout is frozen by the spec, because statistics add up only if every vector was made in the same way.
-//! A task becomes x = [1 | declared | hashed | text], a module (in the light of the task) z = [1 | hashed].
+//! A task becomes x = [1 | declared | hashed | text | random], a module (in the light of the task) z = [1 | hashed].
 //! Inputs arrive in maps without order, so features are sorted by hash before anything is added up.
 
 mod declared;
 mod hashing;
 mod module;
+mod random;
 mod task;
 mod text;
 

@@ -1,4 +1,4 @@
-//! A task as x = [1 | declared | hashed | text].
+//! A task as x = [1 | declared | hashed | text | random].
 
 use std::ops::Range;
 
@@ -6,10 +6,12 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::declared::{Declared, clip, scale_number};
 use super::hashing::{Feature, label_hash, number_hash, scatter, sort, undeclared};
+use super::random::RandomFeatures;
 use super::text::encode_text;
 use super::{Item, MAGNITUDE_MAX, Task, Value, check_finite};
 use crate::error::{KernelError, Result};
 use crate::linalg::Lane;
+use crate::spec::EncoderSpec;
 
 /// Task features that meet the features of a module; more would make a decision's cost unbounded.
 const CROSSED_MAX: usize = 32;
@@ -22,6 +24,8 @@ pub struct TaskEncoder {
     hashed: Range<usize>,
     text: Range<usize>,
     text_scale: f64,
+    declared_scale: f64,
+    random: RandomFeatures,
     crossed: bool,
 }
 
@@ -36,9 +40,10 @@ pub struct TaskFeatures {
 }
 
 impl TaskEncoder {
-    /// Lays out x; `crossed` says whether modules will want the task's features.
+    /// Lays out x.
     #[must_use]
-    pub fn new(declared: &[Declared], hashed_dims: usize, text_dims: usize, text_scale: f64, crossed: bool) -> Self {
+    pub fn new(spec: &EncoderSpec) -> Self {
+        let EncoderSpec { declared, hashed_dims, text_dims, .. } = spec;
         let mut next = 1;
         let mut table: Vec<_> = declared
             .iter()
@@ -51,13 +56,22 @@ impl TaskEncoder {
         table.sort_by_key(|(hash, first, _)| (*hash, *first));
         let hashed = next..next + hashed_dims;
         let text = hashed.end..hashed.end + text_dims;
-        Self { declared: table, hashed, text, text_scale, crossed }
+        Self {
+            hashed,
+            text_scale: spec.text_scale,
+            declared_scale: spec.declared_scale,
+            random: RandomFeatures::new(spec, next - 1),
+            // With a bias alone in z nothing is crossed.
+            crossed: spec.shared_dims > 1,
+            declared: table,
+            text,
+        }
     }
 
     /// Length of x.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.text.end
+        self.text.end + self.random.len()
     }
 
     /// Whether x is empty: never, it starts with 1.
@@ -84,7 +98,7 @@ impl TaskEncoder {
         let x = x.as_flattened_mut();
         x[0] = 1.0;
         for (_, first, feature) in &self.declared {
-            if matches!(feature, Declared::Number { .. }) {
+            if matches!(feature, Declared::Number { indicator: true, .. }) {
                 x[first + 1] = 1.0;
             }
         }
@@ -100,6 +114,13 @@ impl TaskEncoder {
         for slot in slots {
             *slot = slot.clamp(-MAGNITUDE_MAX, MAGNITUDE_MAX);
         }
+        let (dense, random) = x.split_at_mut(self.text.end);
+        let declared = &mut dense[1..self.hashed.start];
+        self.random.fill(declared, &mut random[..self.random.len()]);
+        for value in declared {
+            *value *= self.declared_scale;
+        }
+        let x = dense;
         encode_text(task.text, self.text_scale, &mut features.word, &mut x[self.text.clone()]);
         sort(&mut features.crossed);
         features.crossed.truncate(CROSSED_MAX);
@@ -108,10 +129,12 @@ impl TaskEncoder {
 
     fn encode_item(&self, item: &Item<'_>, features: &mut TaskFeatures, x: &mut [f64]) -> Result<()> {
         match (self.find(item.name), item.value) {
-            (Some((first, Declared::Number { center, scale, log, .. })), Value::Number(number)) => {
+            (Some((first, Declared::Number { center, scale, log, indicator, .. })), Value::Number(number)) => {
                 let value = scale_number(number, *center, *scale, *log);
                 x[first] = value;
-                x[first + 1] = 0.0;
+                if *indicator {
+                    x[first + 1] = 0.0;
+                }
                 if self.crossed {
                     features.crossed.push(Feature { hash: number_hash(item.name), value });
                 }
@@ -153,17 +176,31 @@ mod tests {
     use super::*;
     use crate::linalg::zeros;
 
-    fn encoder() -> TaskEncoder {
-        let declared = [
-            Declared::Number { name: "size".into(), center: 1.0, scale: 2.0, log: false },
-            Declared::Category { name: "type".into(), values: vec!["pdf".into(), "txt".into()] },
-            Declared::Vector { name: "embedding".into(), length: 2, scale: 0.5 },
-        ];
-        TaskEncoder::new(&declared, 8, 4, 1.0, true)
+    fn spec() -> EncoderSpec {
+        EncoderSpec {
+            declared: vec![
+                Declared::Number { name: "size".into(), center: 1.0, scale: 2.0, log: false, indicator: true },
+                Declared::Category { name: "type".into(), values: vec!["pdf".into(), "txt".into()] },
+                Declared::Vector { name: "embedding".into(), length: 2, scale: 0.5 },
+            ],
+            declared_scale: 1.0,
+            random_dims: 0,
+            random_length: 1.0,
+            random_scale: 1.0,
+            hashed_dims: 8,
+            text_dims: 4,
+            text_scale: 1.0,
+            shared_dims: 2,
+            shared_task: true,
+        }
     }
 
     fn encode(items: &[Item<'_>]) -> Result<Vec<f64>> {
-        let encoder = encoder();
+        encode_by(&spec(), items)
+    }
+
+    fn encode_by(spec: &EncoderSpec, items: &[Item<'_>]) -> Result<Vec<f64>> {
+        let encoder = TaskEncoder::new(spec);
         let mut x = zeros(encoder.len());
         encoder.encode(&Task { items, text: "" }, &mut TaskFeatures::default(), &mut x)?;
         Ok(x.as_flattened()[..encoder.len()].to_vec())
@@ -188,6 +225,36 @@ mod tests {
         let mut expected = vec![0.0; 19];
         (expected[0], expected[2]) = (1.0, 1.0);
         assert_eq!(encode(&[]).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_number_without_indicator_has_one_slot() {
+        let number =
+            |indicator| Declared::Number { name: "size".into(), center: 1.0, scale: 2.0, log: false, indicator };
+        let spec = EncoderSpec { declared: vec![number(false)], ..spec() };
+        assert_eq!(encode_by(&spec, &[item("size", Value::Number(4.0))]).unwrap()[..3], [1.0, 1.5, 0.0]);
+        assert_eq!(encode_by(&spec, &[]).unwrap(), [[1.0].as_slice(), &[0.0; 13]].concat());
+    }
+
+    #[test]
+    fn the_scale_multiplies_the_declared_block_alone() {
+        let items = [item("size", Value::Number(4.0)), item("other", Value::Number(1.0))];
+        let (plain, scaled) = (encode(&items).unwrap(), EncoderSpec { declared_scale: 2.5, ..spec() });
+        let scaled = encode_by(&scaled, &items).unwrap();
+        assert_eq!(scaled[1..7], [3.75, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        assert_eq!((scaled[0], &scaled[7..]), (plain[0], &plain[7..]));
+    }
+
+    #[test]
+    fn random_features_come_last_and_see_the_declared_block_before_it_is_scaled() {
+        let encode = |declared_scale, size| {
+            let spec = EncoderSpec { declared_scale, random_dims: 5, ..spec() };
+            encode_by(&spec, &[item("size", Value::Number(size))]).unwrap()
+        };
+        let x = encode(1.0, 4.0);
+        assert_eq!(x.len(), 19 + 5);
+        assert_eq!(x[19..], encode(2.5, 4.0)[19..]);
+        assert!(x[19..].iter().zip(&encode(1.0, 5.0)[19..]).all(|(a, b)| a != b));
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct Chosen {
     pub index: usize,
     /// Probability with which it was chosen.
     pub propensity: f64,
+    /// Signal values that the model had learned: with its version, this names the state that chose.
+    pub learned_count: u64,
 }
 
 impl Model {
@@ -113,13 +115,13 @@ impl Model {
             },
         );
         let observed = scratch.active.iter().filter_map(|(signal, weight)| {
-            snapshot.heads.get(*signal).map(|head| weight / total * head.shared.moments.count as f64)
+            snapshot.heads.get(*signal).map(|head| weight / total * head.shared.moments.weight)
         });
         let n_observed = observed.sum();
         let Scratch { scores, uncertainties, thompson, pmf, .. } = scratch;
         self.spec.explorer.pmf(scores, uncertainties, n_observed, thompson, pmf)?;
         let index = sample(pmf, seed)?;
-        Ok(Chosen { index, propensity: pmf[index] })
+        Ok(Chosen { index, propensity: pmf[index], learned_count: snapshot.learned_count() })
     }
 
     /// score = Σ w_s · mean_s / Σ w_s, uncertainty = √(Σ w_s² · σ_s² · spread_s) / Σ w_s over the active signals.

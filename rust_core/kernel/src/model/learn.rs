@@ -7,28 +7,61 @@ use crate::encoders::{Module, Task};
 use crate::error::{KernelError, Result};
 use crate::linalg::widest;
 use crate::names::Names;
-use crate::posteriors::{Arm, Observation, rebuild_arm, rebuild_arm_geometry, rebuild_shared, rebuild_shared_geometry};
+use crate::posteriors::{
+    Arm, Observation, Surprise, rebuild_arm, rebuild_arm_geometry, rebuild_shared, rebuild_shared_geometry,
+};
+
+/// Largest weight of one observation.
+pub const OBSERVATION_WEIGHT_MAX: f64 = 1024.0;
+
+/// What happened when a module took a task.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Happened {
+    /// Place of the signal in the spec.
+    pub signal: usize,
+    /// In [0, 1]; more is better.
+    pub utility: f64,
+    /// What the observation counts for, in (0, 1024]: 1, or less for what is to be half forgotten.
+    pub weight: f64,
+}
+
+/// How far an outcome was from what the model expected before it learned it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Residual {
+    /// The utility less what was expected of it; the expectation is clipped to [0, 1].
+    pub residual: f64,
+    /// Standard deviation of the expectation.
+    pub uncertainty: f64,
+}
+
+impl Happened {
+    /// An observation that counts in full.
+    #[must_use]
+    pub fn now(signal: usize, utility: f64) -> Self {
+        Self { signal, utility, weight: 1.0 }
+    }
+}
 
 impl Model {
-    /// Takes in what happened: `utility` in [0, 1] of `signal` when `module` took `task`.
+    /// Takes in what happened when `module` took `task`, and says how far it was from what was expected.
     ///
     /// The signals of one outcome cost little more than one if they are learned one after the other.
     ///
     /// # Errors
-    /// `InvalidInput` if a feature is not finite, the name is empty, the signal unknown or the utility outside [0, 1].
+    /// `InvalidInput` if a feature is not finite, the name is empty, the signal unknown, the utility outside [0, 1] or the
+    /// weight outside (0, 1024].
     /// Nothing has changed then.
     pub fn learn(
         &self,
         task: &Task<'_>,
         module: &Module<'_>,
-        signal: usize,
-        utility: f64,
+        happened: Happened,
         scratch: &mut Scratch,
-    ) -> Result<()> {
-        self.check_outcome(module.name, signal, utility)?;
+    ) -> Result<Residual> {
+        self.check_outcome(module.name, happened)?;
         scratch.encode_task(self, task)?;
         scratch.encode_modules(self, std::slice::from_ref(module))?;
-        self.absorb(module.name, signal, utility, scratch)
+        self.absorb(module.name, happened, scratch)
     }
 
     /// The same for vectors encoded beforehand: `context` is x `[d]`, `shared` is z `[k]` or [1, 0, …].
@@ -40,14 +73,13 @@ impl Model {
         context: &[f64],
         shared: Option<&[f64]>,
         module: &str,
-        signal: usize,
-        utility: f64,
+        happened: Happened,
         scratch: &mut Scratch,
-    ) -> Result<()> {
-        self.check_outcome(module, signal, utility)?;
+    ) -> Result<Residual> {
+        self.check_outcome(module, happened)?;
         scratch.take_context(self, context)?;
         scratch.take_shared(self, shared, 1)?;
-        self.absorb(module, signal, utility, scratch)
+        self.absorb(module, happened, scratch)
     }
 
     /// Recomputes all derived quantities from the sums, which wipes out the rounding of the updates.
@@ -71,15 +103,22 @@ impl Model {
             let arm = Arc::make_mut(arm);
             let (sum_xx, sum_xz) = (arm.geometry.sum_xx.clone(), arm.geometry.sum_xz.clone());
             arm.geometry = Arc::new(rebuild_arm_geometry(sum_xx, sum_xz, self.prior)?);
-            rebuild_arm(arm);
+        }
+        let sum_zz = head.shared.geometry.sum_zz.clone();
+        let arms = head.by_name(names).map(|(_, arm)| arm.as_ref());
+        head.shared.geometry = Arc::new(rebuild_shared_geometry(sum_zz, arms, self.prior)?);
+        self.derive_means(names, head);
+        Ok(())
+    }
+
+    /// What utilities add, from its sums, to a signal whose geometry is right.
+    pub(super) fn derive_means(&self, names: &Names, head: &mut Head) {
+        for arm in head.arms.iter_mut().flatten() {
+            rebuild_arm(Arc::make_mut(arm));
         }
         let arms: Vec<Arc<Arm>> = head.by_name(names).map(|(_, arm)| Arc::clone(arm)).collect();
-        let in_order = || arms.iter().map(AsRef::as_ref);
-        let sum_zz = head.shared.geometry.sum_zz.clone();
-        head.shared.geometry = Arc::new(rebuild_shared_geometry(sum_zz, in_order(), self.prior)?);
-        rebuild_shared(&mut head.shared, in_order());
+        rebuild_shared(&mut head.shared, arms.iter().map(AsRef::as_ref));
         head.noise_variance = self.noise_variance(head);
-        Ok(())
     }
 
     /// The noise variance of a signal.
@@ -88,7 +127,8 @@ impl Model {
         head.shared.noise_variance(learner.noise_variance, learner.noise_count)
     }
 
-    fn check_outcome(&self, module: &str, signal: usize, utility: f64) -> Result<()> {
+    pub(super) fn check_outcome(&self, module: &str, happened: Happened) -> Result<()> {
+        let Happened { signal, utility, weight } = happened;
         self.check_signal(signal)?;
         if module.is_empty() {
             return Err(KernelError::invalid("module.name", "\"\"", "a text that is not empty"));
@@ -96,15 +136,20 @@ impl Model {
         if !(0.0..=1.0).contains(&utility) {
             return Err(KernelError::invalid("utility", utility, "in [0, 1]"));
         }
+        if !(weight > 0.0 && weight <= OBSERVATION_WEIGHT_MAX) {
+            return Err(KernelError::invalid("weight", weight, format!("in (0, {OBSERVATION_WEIGHT_MAX}]")));
+        }
         Ok(())
     }
 
     /// Updates the touched arm in a copy and publishes it; all other arms are shared with the snapshot before.
-    fn absorb(&self, name: &str, signal: usize, utility: f64, scratch: &Scratch) -> Result<()> {
-        let seen = Observation { x: &scratch.x, nonzero: &scratch.nonzero, z: &scratch.z, utility };
+    fn absorb(&self, name: &str, happened: Happened, scratch: &mut Scratch) -> Result<Residual> {
+        let Happened { signal, utility, weight } = happened;
+        scratch.weigh(weight);
+        let seen = Observation { x: &scratch.x, nonzero: &scratch.nonzero, z: &scratch.z, utility, weight };
         let mut step = self.writer.lock();
         let mut next = Snapshot::clone(&self.snapshot.load());
-        let Some(slot) = next.heads.get_mut(signal) else { return self.check_signal(signal) };
+        let Some(slot) = next.heads.get_mut(signal) else { return Err(self.no_signal(signal)) };
         let known = next.names.find(Names::hash(name), name);
         let place = known.unwrap_or_else(|| Arc::make_mut(&mut next.names).push(name));
 
@@ -113,7 +158,7 @@ impl Model {
             Some(arm) => arm.clone(),
             None => Arm::prior(Arc::clone(&self.arm_prior), self.n_context()),
         };
-        let exact = widest(
+        let surprise = widest(
             #[inline(always)]
             || head.shared.learn(&mut arm, &seen, &mut step),
         );
@@ -123,12 +168,17 @@ impl Model {
         if let Some(slot) = head.arms.get_mut(place) {
             *slot = Some(Arc::new(arm));
         }
+        let noise_variance = head.noise_variance;
         head.noise_variance = self.noise_variance(&head);
-        if !exact {
+        if surprise.is_none() {
             self.rebuild_head(&next.names, &mut head)?;
         }
         *slot = Arc::new(head);
         self.snapshot.store(Arc::new(next));
-        Ok(())
+        // Where rounding forbids to say what was expected, nothing is known against it.
+        Ok(surprise.map_or(Residual::default(), |Surprise { expected, spread }| Residual {
+            residual: utility - expected.clamp(0.0, 1.0),
+            uncertainty: (noise_variance * spread).sqrt(),
+        }))
     }
 }

@@ -45,7 +45,7 @@ impl Model {
         }
         let mut snapshot = Snapshot { names: Arc::new(names), heads };
         snapshot.share_geometry();
-        Ok(Self::assemble(self.spec.clone(), snapshot))
+        Ok(Self::assemble(self.spec.clone(), Arc::clone(&self.encoder), snapshot))
     }
 }
 

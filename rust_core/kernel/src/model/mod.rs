@@ -7,6 +7,7 @@ mod reader;
 mod scratch;
 mod sharing;
 mod state;
+mod train;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 pub use decide::Chosen;
+pub use learn::{Happened, OBSERVATION_WEIGHT_MAX, Residual};
 pub use scratch::Scratch;
 
 use crate::encoders::TaskEncoder;
@@ -27,6 +29,12 @@ use crate::spec::{EncoderSpec, LearnerSpec, Spec};
 struct Snapshot {
     names: Arc<Names>,
     heads: Vec<Arc<Head>>,
+}
+
+impl Snapshot {
+    fn learned_count(&self) -> u64 {
+        self.heads.iter().fold(0, |sum, head| sum.saturating_add(head.shared.moments.count))
+    }
 }
 
 /// What has been learned of one signal.
@@ -55,7 +63,8 @@ impl Head {
 pub struct Model {
     spec: Spec,
     version: String,
-    encoder: TaskEncoder,
+    /// Costly to make where it holds random features, so that copies of a model share it.
+    encoder: Arc<TaskEncoder>,
     prior: Prior,
     shared_places: Vec<u32>,
     /// What every module starts from; one object, so that signals share it.
@@ -76,12 +85,12 @@ impl Model {
         let shared = Shared::prior(Arc::new(SharedGeometry::prior(spec.prior(), k)), k);
         let head = Head { shared, arms: Vec::new(), noise_variance: spec.learner.noise_variance };
         let heads = spec.learner.signals.iter().map(|_| Arc::new(head.clone())).collect();
-        Ok(Self::assemble(spec, Snapshot { names: Arc::default(), heads }))
+        let encoder = Arc::new(TaskEncoder::new(&spec.encoder));
+        Ok(Self::assemble(spec, encoder, Snapshot { names: Arc::default(), heads }))
     }
 
-    fn assemble(spec: Spec, snapshot: Snapshot) -> Self {
-        let EncoderSpec { declared, hashed_dims, text_dims, text_scale, shared_dims } = &spec.encoder;
-        let encoder = TaskEncoder::new(declared, *hashed_dims, *text_dims, *text_scale, *shared_dims > 1);
+    fn assemble(spec: Spec, encoder: Arc<TaskEncoder>, snapshot: Snapshot) -> Self {
+        let EncoderSpec { shared_dims, .. } = &spec.encoder;
         let prior = spec.prior();
         Self {
             version: spec.version(),
@@ -110,7 +119,7 @@ impl Model {
     /// A copy of this moment that later learning does not touch; it costs a few pointers.
     #[must_use]
     pub fn frozen(&self) -> Self {
-        Self::assemble(self.spec.clone(), (*self.snapshot.load_full()).clone())
+        Self::assemble(self.spec.clone(), Arc::clone(&self.encoder), (*self.snapshot.load_full()).clone())
     }
 
     /// Length d of x.
@@ -134,7 +143,18 @@ impl Model {
     /// Number of signal values learned.
     #[must_use]
     pub fn learned_count(&self) -> u64 {
-        self.snapshot.load().heads.iter().fold(0, |sum, head| sum.saturating_add(head.shared.moments.count))
+        self.snapshot.load().learned_count()
+    }
+
+    /// Σ over the signals of ln p(their utilities | tasks, modules), see [`Shared::evidence`]: which of several specs has foretold
+    /// the same observations best.
+    #[must_use]
+    pub fn evidence(&self) -> f64 {
+        let LearnerSpec { noise_variance, noise_count, .. } = &self.spec.learner;
+        let snapshot = self.snapshot.load();
+        let learned = snapshot.heads.iter().filter(|head| head.shared.moments.count > 0);
+        // Not `sum`, which is −0 for nothing.
+        learned.map(|head| head.shared.evidence(*noise_variance, *noise_count)).fold(0.0, |sum, one| sum + one)
     }
 
     /// Sums and derived quantities under readable keys, for tests and diagnosis; matrices are dense, row by row.
@@ -152,6 +172,7 @@ impl Model {
             put("shared/covariance".into(), shared.geometry.covariance.to_dense());
             put("shared/mean".into(), vector(&shared.mean, k));
             put("shared/scatter".into(), vec![shared.scatter]);
+            put("shared/volume".into(), vec![shared.geometry.volume]);
             put("shared/sum_zz".into(), shared.geometry.sum_zz.to_dense());
             put("shared/sum_zr".into(), vector(&shared.sum_zr, k));
             put("shared/moments".into(), shared.moments.to_vec());
@@ -173,7 +194,10 @@ impl Model {
         if signal < self.n_signals() {
             return Ok(());
         }
-        let rule = format!("below {}, the number of signals", self.n_signals());
-        Err(KernelError::invalid("signal", signal, rule))
+        Err(self.no_signal(signal))
+    }
+
+    fn no_signal(&self, signal: usize) -> KernelError {
+        KernelError::invalid("signal", signal, format!("below {}, the number of signals", self.n_signals()))
     }
 }

@@ -1,11 +1,12 @@
 //! Reads the parts of a state and refuses what no model could have written.
 //!
-//! A checksum finds damage; these bounds find nonsense that carries a good checksum. With n observations, |x|, |z| at most
+//! A checksum finds damage; these bounds find nonsense that carries a good checksum. With observations of weight n in all, |x|, |z| at most
 //! m = 1000 and r in [0, 1], sums are at most n·m². A ridge solution w of targets y has λ‖w‖² ≤ Σ y², which bounds means
 //! by √(n / λ) and couplings by m·√(n / λ); a covariance has its diagonal in (0, 1 / λ], and nothing in it is larger.
 
 use std::sync::Arc;
 
+use super::learn::OBSERVATION_WEIGHT_MAX;
 use super::state::{ArmGeometryBody, Body, HeadBody, SharedGeometryBody, UtilityBody};
 use super::{Head, Model, Snapshot};
 use crate::encoders::MAGNITUDE_MAX;
@@ -79,11 +80,13 @@ impl<'a> Reader<'a> {
 
     fn shared(&self, place: String, body: &UtilityBody, scatter: f64) -> Result<Shared> {
         let k = self.model.n_shared();
-        let part = Part { place, count: body.moments.0 as f64, lambda: self.model.prior.shared_precision };
-        let SharedGeometryBody { covariance, sum_zz } = part.geometry(&self.body.shared_geometries, body.geometry)?;
+        let part = Part { place, count: body.moments.1, lambda: self.model.prior.shared_precision };
+        let SharedGeometryBody { covariance, sum_zz, volume } =
+            part.geometry(&self.body.shared_geometries, body.geometry)?;
         let geometry = SharedGeometry {
             covariance: part.covariance(k, covariance)?,
             sum_zz: part.sum_of_squares("sum_zz", k, sum_zz)?,
+            volume: part.volume(*volume)?,
         };
         Ok(Shared {
             geometry: Arc::new(geometry),
@@ -96,8 +99,8 @@ impl<'a> Reader<'a> {
 
     fn arm(&self, place: String, body: &UtilityBody) -> Result<Arm> {
         let (d, k) = (self.model.n_context(), self.model.n_shared());
-        let part = Part { place, count: body.moments.0 as f64, lambda: self.model.prior.module_precision };
-        let ArmGeometryBody { covariance, coupling, sum_xx, sum_xz } =
+        let part = Part { place, count: body.moments.1, lambda: self.model.prior.module_precision };
+        let ArmGeometryBody { covariance, coupling, sum_xx, sum_xz, volume } =
             part.geometry(&self.body.arm_geometries, body.geometry)?;
         let products = part.count * MAGNITUDE_MAX * MAGNITUDE_MAX;
         let geometry = ArmGeometry {
@@ -105,6 +108,7 @@ impl<'a> Reader<'a> {
             coupling: part.rectangular("coupling", d, k, coupling, MAGNITUDE_MAX * part.mean_bound())?,
             sum_xx: part.sum_of_squares("sum_xx", d, sum_xx)?,
             sum_xz: part.rectangular("sum_xz", d, k, sum_xz, products)?,
+            volume: part.volume(*volume)?,
         };
         Ok(Arm {
             geometry: Arc::new(geometry),
@@ -147,7 +151,15 @@ impl Part {
         Ok(pack(values))
     }
 
-    /// At most Σ r², which is at most the count.
+    /// A determinant that data have only made larger.
+    fn volume(&self, value: f64) -> Result<f64> {
+        if (0.0..f64::INFINITY).contains(&value) {
+            return Ok(value);
+        }
+        self.refuse(format_args!("volume == {value}, must be finite and >= 0"))
+    }
+
+    /// At most Σ w r², which is at most the weight.
     fn scatter(&self, value: f64) -> Result<f64> {
         self.check("scatter", 1, &[value], self.count)?;
         if value < 0.0 { self.refuse(format_args!("scatter == {value}, must be >= 0")) } else { Ok(value) }
@@ -183,13 +195,22 @@ impl Part {
         }
     }
 
-    /// Utilities lie in [0, 1], so 0 <= Σ r² <= Σ r <= n, and a module without values is not in a state.
-    fn moments(&self, (count, sum, squares): (u64, f64, f64)) -> Result<Moments> {
+    /// Utilities lie in [0, 1], so 0 <= Σ w r² <= Σ w r <= Σ w, each weight is at most `OBSERVATION_WEIGHT_MAX`, and a module
+    /// without values is not in a state.
+    fn moments(&self, (count, weight, sum, squares): (u64, f64, f64, f64)) -> Result<Moments> {
         let room = 1e-9 * (1.0 + self.count);
-        if !(squares >= 0.0 && squares <= sum + room && sum <= self.count + room) {
+        let heaviest = count as f64 * OBSERVATION_WEIGHT_MAX;
+        let some = (count > 0) == (weight > 0.0);
+        if !(some
+            && weight >= 0.0
+            && squares >= 0.0
+            && squares <= sum + room
+            && sum <= weight + room
+            && weight <= heaviest * SLACK)
+        {
             let rule = "must be those of utilities in [0, 1]";
-            return self.refuse(format_args!("moments == ({count}, {sum}, {squares}), {rule}"));
+            return self.refuse(format_args!("moments == ({count}, {weight}, {sum}, {squares}), {rule}"));
         }
-        Ok(Moments { count, sum, squares })
+        Ok(Moments { count, weight, sum, squares })
     }
 }

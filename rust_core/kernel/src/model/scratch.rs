@@ -54,6 +54,17 @@ impl Scratch {
         self.nonzero.extend((0_u32..).zip(flat).filter(|(_, value)| **value != 0.0).map(|(place, _)| place));
     }
 
+    /// Multiplies x and z by √weight: the observation then counts for that much.
+    pub(super) fn weigh(&mut self, weight: f64) {
+        if weight.to_bits() == 1.0_f64.to_bits() {
+            return;
+        }
+        let root = weight.sqrt();
+        for lanes in [&mut self.x, &mut self.z] {
+            lanes.as_flattened_mut().iter_mut().for_each(|value| *value *= root);
+        }
+    }
+
     /// Encodes the task into x.
     pub(super) fn encode_task(&mut self, model: &Model, task: &Task<'_>) -> Result<()> {
         self.x.resize(lanes_for(model.n_context()), [0.0; LANES]);
@@ -69,7 +80,8 @@ impl Scratch {
         self.z.resize(modules.len() * stride, [0.0; LANES]);
         self.common.resize(stride, [0.0; LANES]);
         let Self { z, common, task, module: features, name, .. } = self;
-        encode_common(&task.crossed, common, k);
+        let own: &[_] = if model.spec.encoder.shared_task { &task.crossed } else { &[] };
+        encode_common(own, common, k);
         for (module, z) in modules.iter().zip(z.chunks_exact_mut(stride)) {
             encode_module(module, &task.crossed, common, (features, name), z, k)?;
         }

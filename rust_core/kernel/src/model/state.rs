@@ -32,6 +32,7 @@ pub(super) struct Body {
 pub(super) struct SharedGeometryBody {
     pub covariance: Vec<f64>,
     pub sum_zz: Vec<f64>,
+    pub volume: f64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -40,6 +41,7 @@ pub(super) struct ArmGeometryBody {
     pub coupling: Vec<f64>,
     pub sum_xx: Vec<f64>,
     pub sum_xz: Vec<f64>,
+    pub volume: f64,
 }
 
 /// Mean, Σ x r or Σ z r, and moments: what utilities add to a geometry.
@@ -48,7 +50,7 @@ pub(super) struct UtilityBody {
     pub geometry: usize,
     pub mean: Vec<f64>,
     pub sum: Vec<f64>,
-    pub moments: (u64, f64, f64),
+    pub moments: (u64, f64, f64, f64),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,9 +87,12 @@ impl Model {
         for head in &canonical.heads {
             let Head { shared, .. } = head.as_ref();
             let geometry = *shared_seen.entry(Arc::as_ptr(&shared.geometry)).or_insert_with(|| {
-                let SharedGeometry { covariance, sum_zz } = shared.geometry.as_ref();
-                shared_geometries
-                    .push(SharedGeometryBody { covariance: covariance.to_packed(), sum_zz: sum_zz.to_packed() });
+                let SharedGeometry { covariance, sum_zz, volume } = shared.geometry.as_ref();
+                shared_geometries.push(SharedGeometryBody {
+                    covariance: covariance.to_packed(),
+                    sum_zz: sum_zz.to_packed(),
+                    volume: *volume,
+                });
                 shared_geometries.len() - 1
             });
             let shared = UtilityBody {
@@ -98,12 +103,13 @@ impl Model {
             };
             let arms = head.by_name(&canonical.names).map(|(name, arm)| {
                 let geometry = *arms_seen.entry(Arc::as_ptr(&arm.geometry)).or_insert_with(|| {
-                    let ArmGeometry { covariance, coupling, sum_xx, sum_xz } = arm.geometry.as_ref();
+                    let ArmGeometry { covariance, coupling, sum_xx, sum_xz, volume } = arm.geometry.as_ref();
                     arm_geometries.push(ArmGeometryBody {
                         covariance: covariance.to_packed(),
                         coupling: coupling.to_dense(),
                         sum_xx: sum_xx.to_packed(),
                         sum_xz: sum_xz.to_dense(),
+                        volume: *volume,
                     });
                     arm_geometries.len() - 1
                 });
@@ -134,7 +140,7 @@ impl Model {
             return Err(KernelError::state(format!("state's spec == {}, must be {spec}", body.spec)));
         }
         let snapshot = Reader::new(&empty, &body)?.snapshot(&empty.spec.learner.signals)?;
-        Ok(Self::assemble(empty.spec, snapshot))
+        Ok(Self::assemble(empty.spec, empty.encoder, snapshot))
     }
 }
 
@@ -168,6 +174,6 @@ fn write_vector(lanes: &[Lane], n: usize) -> Vec<f64> {
     lanes.as_flattened().iter().copied().take(n).collect()
 }
 
-fn write_moments(moments: Moments) -> (u64, f64, f64) {
-    (moments.count, moments.sum, moments.squares)
+fn write_moments(moments: Moments) -> (u64, f64, f64, f64) {
+    (moments.count, moments.weight, moments.sum, moments.squares)
 }

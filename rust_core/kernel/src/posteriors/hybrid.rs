@@ -32,16 +32,21 @@ pub struct Prior {
 }
 
 /// One observation, in lanes.
+///
+/// One of weight w is one of weight 1 whose x, z and utility are all multiplied by √w: the same sums, the same posterior
+/// (weighted least squares; Bishop, Pattern Recognition and Machine Learning, 2006, exercise 3.3).
 #[derive(Clone, Copy, Debug)]
 pub struct Observation<'a> {
-    /// The task `[d]`.
+    /// √w · the task `[d]`.
     pub x: &'a [Lane],
     /// Places of x that are not zero, ascending.
     pub nonzero: &'a [u32],
-    /// The module `[k]`.
+    /// √w · the module `[k]`.
     pub z: &'a [Lane],
     /// What happened, in [0, 1].
     pub utility: f64,
+    /// w > 0.
+    pub weight: f64,
 }
 
 /// What the x and z of one module decide.
@@ -55,6 +60,8 @@ pub struct ArmGeometry {
     pub sum_xx: Symmetric,
     /// Σ x zᵀ `[d, k]`.
     pub sum_xz: Rectangular,
+    /// ln |A_a| − ln |λ_module I|: how far the observations have narrowed the posterior.
+    pub volume: f64,
 }
 
 /// One module under one signal.
@@ -77,6 +84,8 @@ pub struct SharedGeometry {
     pub covariance: Symmetric,
     /// Σ z zᵀ `[k, k]`.
     pub sum_zz: Symmetric,
+    /// ln |joint precision| − ln |its prior| over all modules and what they share: Σ ln q.
+    pub volume: f64,
 }
 
 /// What all modules of one signal share.
@@ -103,6 +112,7 @@ impl ArmGeometry {
             coupling: Rectangular::zeros(d, k),
             sum_xx: Symmetric::zeros(d),
             sum_xz: Rectangular::zeros(d, k),
+            volume: 0.0,
         }
     }
 
@@ -114,6 +124,7 @@ impl ArmGeometry {
             && self.sum_xz.same_bits(&other.sum_xz)
             && self.covariance.same_bits(&other.covariance)
             && self.coupling.same_bits(&other.coupling)
+            && self.volume.to_bits() == other.volume.to_bits()
     }
 }
 
@@ -130,13 +141,15 @@ impl SharedGeometry {
     #[must_use]
     pub fn prior(prior: Prior, k: usize) -> Self {
         let covariance = Symmetric::scaled_identity(k, 1.0 / prior.shared_precision);
-        Self { covariance, sum_zz: Symmetric::zeros(k) }
+        Self { covariance, sum_zz: Symmetric::zeros(k), volume: 0.0 }
     }
 
     /// Whether two have the same bits.
     #[must_use]
     pub fn same_bits(&self, other: &Self) -> bool {
-        self.sum_zz.same_bits(&other.sum_zz) && self.covariance.same_bits(&other.covariance)
+        self.sum_zz.same_bits(&other.sum_zz)
+            && self.covariance.same_bits(&other.covariance)
+            && self.volume.to_bits() == other.volume.to_bits()
     }
 
     /// Variance s + uᵀ P_0 u of a mean for noise variance 1, and u = z − M_aᵀx; an arm that is `None` has not been seen.
@@ -184,7 +197,7 @@ impl Shared {
         if self.moments.count == 0 {
             return prior_variance;
         }
-        (self.scatter + prior_count * prior_variance) / (self.moments.count as f64 + prior_count)
+        (self.scatter + prior_count * prior_variance) / (self.moments.weight + prior_count)
     }
 
     /// Mean xᵀc_a + uᵀβ, with the u of `SharedGeometry::spread`.
@@ -194,31 +207,44 @@ impl Shared {
         arm.map_or(0.0, |arm| dot(x, &arm.mean)) + dot(u, &self.mean)
     }
 
-    /// Takes in one observation of `arm`. `step` is kept from one call to the next.
+    /// Takes in one observation of `arm` and returns how far it was from what was expected. `step` is kept from one call to
+    /// the next.
     ///
-    /// `false` if rounding has made a variance negative: the sums are right then, the rest must be rebuilt from them.
+    /// `None` if rounding has made a variance negative: the sums are right then, the rest must be rebuilt from them.
     #[must_use]
     #[inline(always)]
-    pub fn learn(&mut self, arm: &mut Arm, seen: &Observation<'_>, step: &mut Step) -> bool {
+    pub fn learn(&mut self, arm: &mut Arm, seen: &Observation<'_>, step: &mut Step) -> Option<Surprise> {
         if !step.fits(arm, self, seen) {
             step.take(arm, self, seen);
         }
-        let Some((arm_after, shared_after)) = &step.after else { return false };
+        let (arm_after, shared_after) = step.after.as_ref()?;
         arm.geometry = Arc::clone(arm_after);
         self.geometry = Arc::clone(shared_after);
-        add_scaled(&mut arm.sum_xr, seen.utility, seen.x);
-        add_scaled(&mut self.sum_zr, seen.utility, seen.z);
-        arm.moments.observe(seen.utility);
-        self.moments.observe(seen.utility);
-        if step.exact {
-            let e = seen.utility - dot(seen.x, &arm.mean);
-            let surprise = (e - dot(&step.u, &self.mean)) / step.q;
-            self.scatter += surprise * surprise * step.q;
-            add_scaled(&mut self.mean, surprise, &step.g);
-            add_scaled(&mut arm.mean, e / (1.0 + step.s), &step.v);
+        let utility = seen.utility * seen.weight.sqrt();
+        add_scaled(&mut arm.sum_xr, utility, seen.x);
+        add_scaled(&mut self.sum_zr, utility, seen.z);
+        arm.moments.observe(seen.utility, seen.weight);
+        self.moments.observe(seen.utility, seen.weight);
+        if !step.exact {
+            return None;
         }
-        step.exact
+        let e = utility - dot(seen.x, &arm.mean);
+        let residual = e - dot(&step.u, &self.mean);
+        let surprise = residual / step.q;
+        self.scatter += surprise * surprise * step.q;
+        add_scaled(&mut self.mean, surprise, &step.g);
+        add_scaled(&mut arm.mean, e / (1.0 + step.s), &step.v);
+        Some(Surprise { expected: seen.utility - residual / seen.weight.sqrt(), spread: (step.q - 1.0) / seen.weight })
     }
+}
+
+/// What was expected of an observation before it was seen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Surprise {
+    /// The mean of the prediction.
+    pub expected: f64,
+    /// Its variance for noise variance 1.
+    pub spread: f64,
 }
 
 /// The last step of the geometry, which the other signals of the same outcome take as it is.
@@ -269,6 +295,8 @@ impl Step {
         self.exact = self.s >= 0.0 && ug >= 0.0 && self.q.is_finite();
         if self.exact {
             let p = 1.0 + self.s;
+            own.volume += libm::log(p);
+            common.volume += libm::log(self.q);
             common.covariance.add_outer(-1.0 / self.q, g);
             own.coupling.add_outer(1.0 / p, v, u);
             own.covariance.add_outer(-1.0 / p, v);
@@ -306,8 +334,8 @@ mod tests {
         // θ = 4/14, β = 2/14, so the mean at x = z = 1 is 6/14 and its variance (5 + 3 − 2) / 14 = 6/14.
         let (mut shared, mut arm) = prior(1, 1);
         let (one, mut u) = (pack(&[1.0]), Vec::new());
-        let seen = Observation { x: &one, nonzero: &[0], z: &one, utility: 1.0 };
-        assert!(shared.learn(&mut arm, &seen, &mut Step::default()));
+        let seen = Observation { x: &one, nonzero: &[0], z: &one, utility: 1.0, weight: 1.0 };
+        assert!(shared.learn(&mut arm, &seen, &mut Step::default()).is_some());
         let variance = shared.geometry.spread(Some(&arm.geometry), PRIOR, (&one, &[0]), &one, &[0], &mut u);
         assert!((shared.mean[0][0] - 2.0 / 14.0).abs() < 1e-15);
         assert!((shared.predict(Some(&arm), &one, &u) - 6.0 / 14.0).abs() < 1e-15);
@@ -321,11 +349,11 @@ mod tests {
         let (mut alone, mut alone_arm) = (one.clone(), one_arm.clone());
         let (x, z) = (pack(&[1.0, 0.3]), pack(&[1.0]));
         for utility in [0.2, 0.9, 0.4] {
-            let seen = Observation { x: &x, nonzero: &[0, 1], z: &z, utility };
-            assert!(one.learn(&mut one_arm, &seen, &mut step));
+            let seen = Observation { x: &x, nonzero: &[0, 1], z: &z, utility, weight: 1.0 };
+            assert!(one.learn(&mut one_arm, &seen, &mut step).is_some());
             let seen = Observation { utility: 1.0 - utility, ..seen };
-            assert!(other.learn(&mut other_arm, &seen, &mut step));
-            assert!(alone.learn(&mut alone_arm, &seen, &mut Step::default()));
+            assert!(other.learn(&mut other_arm, &seen, &mut step).is_some());
+            assert!(alone.learn(&mut alone_arm, &seen, &mut Step::default()).is_some());
         }
         assert!(Arc::ptr_eq(&one_arm.geometry, &other_arm.geometry) && Arc::ptr_eq(&one.geometry, &other.geometry));
         assert!(alone_arm.geometry.same_bits(&other_arm.geometry) && alone.geometry.same_bits(&other.geometry));
@@ -337,8 +365,8 @@ mod tests {
         let (mut shared, mut arm) = prior(1, 1);
         Arc::make_mut(&mut arm.geometry).covariance.set(0, 0, -1.0);
         let one = pack(&[1.0]);
-        let seen = Observation { x: &one, nonzero: &[0], z: &one, utility: 1.0 };
-        assert!(!shared.learn(&mut arm, &seen, &mut Step::default()));
+        let seen = Observation { x: &one, nonzero: &[0], z: &one, utility: 1.0, weight: 1.0 };
+        assert_eq!(shared.learn(&mut arm, &seen, &mut Step::default()), None);
         assert!((arm.geometry.sum_xx.get(0, 0) - 1.0).abs() < 1e-15);
     }
 }

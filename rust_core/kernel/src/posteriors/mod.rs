@@ -3,10 +3,11 @@
 //! The sums (Σ x xᵀ, Σ x zᵀ, Σ x r, Σ z zᵀ, Σ z r, count and moments) are the truth: order-free, and two sidecars' sums add up.
 //! All else is derived from them, step by step or by [`rebuild_arm`] and [`rebuild_shared`].
 
+mod evidence;
 mod hybrid;
 mod moments;
 mod rebuild;
 
-pub use hybrid::{Arm, ArmGeometry, Observation, Prior, Shared, SharedGeometry, Step};
+pub use hybrid::{Arm, ArmGeometry, Observation, Prior, Shared, SharedGeometry, Step, Surprise};
 pub use moments::Moments;
 pub use rebuild::{rebuild_arm, rebuild_arm_geometry, rebuild_shared, rebuild_shared_geometry};

@@ -11,7 +11,7 @@ use crate::linalg::{Rectangular, Symmetric, add_scaled, dot, invert_positive_def
 /// # Errors
 /// `State` if the sums belong to no data: the precision is not positive definite.
 pub fn rebuild_arm_geometry(sum_xx: Symmetric, sum_xz: Rectangular, prior: Prior) -> Result<ArmGeometry> {
-    let covariance = invert(&sum_xx, prior.module_precision)?;
+    let (covariance, volume) = invert(&sum_xx, prior.module_precision)?;
     let mut coupling = sum_xz.clone();
     for (i, row) in coupling.iter_rows_mut().enumerate() {
         row.fill([0.0; 8]);
@@ -19,7 +19,7 @@ pub fn rebuild_arm_geometry(sum_xx: Symmetric, sum_xz: Rectangular, prior: Prior
             add_scaled(row, covariance.get(i, j), source);
         }
     }
-    Ok(ArmGeometry { covariance, coupling, sum_xx, sum_xz })
+    Ok(ArmGeometry { covariance, coupling, sum_xx, sum_xz, volume })
 }
 
 /// c_a = P_a Σ x r, into an arm whose geometry and sums are right.
@@ -37,10 +37,13 @@ pub fn rebuild_shared_geometry<'a>(
     prior: Prior,
 ) -> Result<SharedGeometry> {
     let mut schur = sum_zz.clone();
+    let mut volume = 0.0;
     for arm in arms {
+        volume += arm.geometry.volume;
         subtract_product(&arm.geometry.sum_xz, &arm.geometry.coupling, &mut schur);
     }
-    Ok(SharedGeometry { covariance: invert(&schur, prior.shared_precision)?, sum_zz })
+    let (covariance, own) = invert(&schur, prior.shared_precision)?;
+    Ok(SharedGeometry { covariance, sum_zz, volume: volume + own })
 }
 
 /// β = P_0 b with b = Σ z r − Σ_a B_aᵀ c_a, and the scatter Σ r² − Σ_a (Σ x r)ᵀ c_a − bᵀβ, into a shared part whose geometry and sums are right. `arms` as above.
@@ -58,13 +61,16 @@ pub fn rebuild_shared<'a>(shared: &mut Shared, arms: impl Iterator<Item = &'a Ar
     shared.scatter = (scatter - dot(&right, &shared.mean)).max(0.0);
 }
 
-/// (λI + A)⁻¹.
-fn invert(sum: &Symmetric, lambda: f64) -> Result<Symmetric> {
+/// (λI + A)⁻¹ and ln |λI + A| − ln |λI|.
+fn invert(sum: &Symmetric, lambda: f64) -> Result<(Symmetric, f64)> {
     let mut precision = sum.clone();
     for i in 0..precision.len() {
         precision.set(i, i, precision.get(i, i) + lambda);
     }
-    invert_positive_definite(&precision).ok_or_else(|| KernelError::state("sums are not positive definite"))
+    let (inverse, log_determinant) =
+        invert_positive_definite(&precision).ok_or_else(|| KernelError::state("sums are not positive definite"))?;
+    // Rounding may leave less than nothing where nothing has been seen.
+    Ok((inverse, (log_determinant - precision.len() as f64 * libm::log(lambda)).max(0.0)))
 }
 
 /// target −= Bᵀ M, of which only the lower triangle is computed: the product is symmetric.
@@ -72,6 +78,9 @@ fn subtract_product(b: &Rectangular, m: &Rectangular, target: &mut Symmetric) {
     for (row_b, row_m) in b.iter_rows().zip(m.iter_rows()) {
         let (row_b, row_m) = (row_b.as_flattened(), row_m.as_flattened());
         for i in 0..target.len() {
+            if row_b[i] == 0.0 {
+                continue;
+            }
             for j in 0..=i {
                 target.set(i, j, target.get(i, j) - row_b[i] * row_m[j]);
             }

@@ -6,7 +6,7 @@ use crate::names::Names;
 
 /// Share of a prediction's standard deviation that is forgiven on top of the slack: the module that is chosen is more often
 /// than not one whose score is too high (the winner's curse), by a part of its uncertainty. Measured in
-/// `docs/adr/0008-change-detection.md`.
+/// `docs/adr/0009-change-detection.md`.
 const FORGIVEN_DEVIATIONS: f64 = 0.5;
 
 /// Raises an alarm when residuals leave their mean of zero, with a stated rate of false alarms.
