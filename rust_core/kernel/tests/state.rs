@@ -4,7 +4,7 @@
 
 mod support;
 
-use pilotfish_kernel::{KernelError, Model};
+use pilotfish_kernel::{Happened, KernelError, Model, Scratch};
 use sha2::{Digest, Sha256};
 use support::{Outcome, learn_all, spec};
 
@@ -136,6 +136,23 @@ fn a_volume_or_weight_that_no_data_could_leave_is_refused() {
         assert!(reason.starts_with("quality/shared: "), "{forged}: {reason}");
     }
     assert!(forge(weight, 1e9).ends_with("must be those of utilities in [0, 1]"));
+}
+
+#[test]
+fn observations_without_weight_are_refused() {
+    // All is zero but the weight, so no other bound can see it.
+    let model = Model::new(spec().as_bytes()).unwrap();
+    let (x, z) = (vec![0.0; model.n_context()], vec![0.0; model.n_shared()]);
+    let happened = Happened { signal: 0, utility: 0.0, weight: 0.3701 };
+    model.learn_encoded(&x, Some(&z), "a", happened, &mut Scratch::default()).unwrap();
+    let state = model.state().unwrap();
+    let content = &state[..state.len() - 32];
+    let place = content.windows(8).position(|window| window == 0.3701_f64.to_le_bytes()).unwrap();
+    for forged in [0.0_f64, -1e-12] {
+        let mut copy = content.to_vec();
+        copy[place..place + 8].copy_from_slice(&forged.to_le_bytes());
+        assert!(refusal(&sealed(&copy)).starts_with("completion/"), "{forged}");
+    }
 }
 
 #[test]
