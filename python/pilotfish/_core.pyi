@@ -198,6 +198,35 @@ class Model:
             InvalidInputError: A feature is not finite.
         """
 
+    def contributions(
+        self, task: _Features, text: str, module: _Module, weights: Sequence[float]
+    ) -> list[tuple[str, float]]:
+        """Split the score that `decide` gives a module into what each part of the input adds to it.
+
+        The parts are sorted by absolute value, largest first, ties by name; their sum is the score, within 1e-9. Which
+        parts there are follows from the input and the specification alone; one without influence has 0. While nothing
+        has been learned of a signal with a weight, all are 0.
+
+        - `bias`: the module itself, whatever the task. `feature:NAME`: a feature of the task. `text:WORD`: a word of
+          the text, in lower case. `interplay`: what is not linear in the declared features, which is no sum over them.
+          `clipped`: what was cut off where features pile up in one slot beyond ±1000.
+        - Learned from all modules alike: `shared:bias`, `shared:feature:NAME`, `shared:module:NAME` (a feature of the
+          module), `shared:capability:TAG`, `shared:feature:NAME × module:NAME` and `… × capability:TAG` (the two
+          together).
+
+        Source: Lundberg and Lee, "A unified approach to interpreting model predictions", 2017, corollary 1, with the
+        baseline at 0; formula in `rust_core/kernel/src/model/explain.rs`.
+
+        Args:
+            task: As in `decide`.
+            text: As in `decide`.
+            module: Name, features, capability tags.
+            weights: As in `decide`.
+
+        Raises:
+            InvalidInputError: An argument breaks its rule.
+        """
+
     def learn(
         self, task: _Features, text: str, module: _Module, signal: int, utility: float, weight: float = 1.0
     ) -> tuple[float, float]:

@@ -7,6 +7,7 @@
 mod buffers;
 mod choice;
 mod errors;
+mod explain;
 mod explorers;
 mod features;
 mod history;

@@ -8,6 +8,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use crate::buffers::{read_numbers, read_vector, to_bytes, type_name};
 use crate::choice::Choice;
 use crate::errors::{invalid, to_py};
+use crate::explain;
 use crate::features::{HeldItems, HeldModule, borrow, text, with_modules};
 use crate::history::History;
 use crate::space::{self, Space};
@@ -153,6 +154,16 @@ impl Model {
             _ => Ok(Vec::new()),
         })?;
         to_bytes(py, &raise(py, z)?)
+    }
+
+    fn contributions(
+        &self,
+        task: &Bound<'_, PyAny>,
+        text: &Bound<'_, PyString>,
+        module: &Bound<'_, PyAny>,
+        weights: &Bound<'_, PyAny>,
+    ) -> PyResult<Vec<(String, f64)>> {
+        explain::contributions(&self.inner, task, text, module, weights)
     }
 
     #[pyo3(signature = (task, text, module, signal, utility, weight = 1.0))]

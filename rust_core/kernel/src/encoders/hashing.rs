@@ -78,25 +78,49 @@ pub fn cross(task: u64, module: u64) -> u64 {
     hash ^ (hash >> 33)
 }
 
+/// A value with the sign that one bit of the hash gives it.
+#[inline(always)]
+fn signed(hash: u64, bit: u64, size: f64) -> f64 {
+    f64::from_bits(size.to_bits() ^ (((hash >> bit) & 1) << 63))
+}
+
+/// The two places of a feature among n >= 2 slots.
+// Both are below n, which came from a usize.
+#[allow(clippy::cast_possible_truncation)]
+#[inline(always)]
+fn places(hash: u64, n: u64) -> (usize, usize) {
+    // 31 bits each, scaled to the range: no slot is favoured by more than n / 2^31.
+    let first = ((hash & 0x7FFF_FFFF) * n) >> 31;
+    let step = 1 + ((((hash >> 31) & 0x7FFF_FFFF) * (n - 1)) >> 31);
+    let second = if first + step < n { first + step } else { first + step - n };
+    (first as usize, second as usize)
+}
+
 /// Adds a feature to its two slots; nothing if there are no slots.
 #[inline(always)]
 pub fn scatter(hash: u64, value: f64, slots: &mut [f64]) {
-    let n = slots.len() as u64;
-    let signed = |bit: u64, size: f64| f64::from_bits(size.to_bits() ^ (((hash >> bit) & 1) << 63));
-    // Both places are below n, which came from a usize.
-    #[allow(clippy::cast_possible_truncation)]
-    let place = |slot: u64| slot as usize;
-    match n {
+    match slots.len() as u64 {
         0 => {}
-        1 => slots[0] += signed(63, value),
-        _ => {
+        1 => slots[0] += signed(hash, 63, value),
+        n => {
             let size = value * FRAC_1_SQRT_2;
-            // 31 bits each, scaled to the range: no slot is favoured by more than n / 2^31.
-            let first = ((hash & 0x7FFF_FFFF) * n) >> 31;
-            let step = 1 + ((((hash >> 31) & 0x7FFF_FFFF) * (n - 1)) >> 31);
-            let second = if first + step < n { first + step } else { first + step - n };
-            slots[place(first)] += signed(63, size);
-            slots[place(second)] += signed(62, size);
+            let (first, second) = places(hash, n);
+            slots[first] += signed(hash, 63, size);
+            slots[second] += signed(hash, 62, size);
+        }
+    }
+}
+
+/// What a feature adds to the inner product of its slots with `weights`: the transpose of [`scatter`].
+#[must_use]
+pub fn gather(hash: u64, value: f64, weights: &[f64]) -> f64 {
+    match weights.len() as u64 {
+        0 => 0.0,
+        1 => signed(hash, 63, value) * weights[0],
+        n => {
+            let size = value * FRAC_1_SQRT_2;
+            let (first, second) = places(hash, n);
+            signed(hash, 63, size) * weights[first] + signed(hash, 62, size) * weights[second]
         }
     }
 }
@@ -123,6 +147,19 @@ mod tests {
         scatter(12345, 3.0, &mut slots);
         assert!((slots[0].abs() - 3.0).abs() < 1e-15);
         scatter(12345, 3.0, &mut []);
+    }
+
+    #[test]
+    fn gathering_is_the_inner_product_with_what_was_scattered() {
+        for n in 0..40 {
+            let weights: Vec<f64> = (0..n).map(|i| f64::from(i) - 7.5).collect();
+            for i in 0..50_u64 {
+                let mut slots = vec![0.0; weights.len()];
+                scatter(cross(i, 7), 3.0, &mut slots);
+                let product: f64 = slots.iter().zip(&weights).map(|(slot, weight)| slot * weight).sum();
+                assert!((gather(cross(i, 7), 3.0, &weights) - product).abs() < 1e-12);
+            }
+        }
     }
 
     #[test]

@@ -13,8 +13,11 @@ mod text;
 
 pub use declared::Declared;
 pub use hashing::Feature;
+pub(crate) use hashing::{gather, label_hash, scatter, undeclared};
 pub use module::{encode_common, encode_module};
+pub(crate) use module::{shortening, visit_module};
 pub use task::{TaskEncoder, TaskFeatures};
+pub(crate) use text::visit_words;
 
 use crate::error::{KernelError, Result};
 

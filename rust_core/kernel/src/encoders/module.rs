@@ -53,25 +53,42 @@ pub fn encode_module(
     if n_shared > 1 && !features.is_empty() {
         sort(features);
         let slots = &mut z.as_flattened_mut()[1..n_shared];
-        for feature in features.iter() {
-            scatter(feature.hash, feature.value, slots);
-        }
-        for ours in features.iter().take(CROSSED_MAX) {
-            for theirs in task {
-                scatter(cross(theirs.hash, ours.hash), theirs.value * ours.value, slots);
-            }
-        }
+        visit_module(features, task, |_, hash, value| scatter(hash, value, slots));
         shorten(z);
     }
     add_scaled(z, 1.0, common);
     Ok(())
 }
 
+/// Calls `visit` for all that a module puts into z, in order: its features, sorted, then each of its first 32 with each of
+/// the task's. The arguments are (the module's feature, the task's if it is a product), the hash and the value.
+#[inline(always)]
+pub fn visit_module<'a>(
+    module: &'a [Feature],
+    task: &'a [Feature],
+    mut visit: impl FnMut((&'a Feature, Option<&'a Feature>), u64, f64),
+) {
+    for ours in module {
+        visit((ours, None), ours.hash, ours.value);
+    }
+    for ours in module.iter().take(CROSSED_MAX) {
+        for theirs in task {
+            visit((ours, Some(theirs)), cross(theirs.hash, ours.hash), theirs.value * ours.value);
+        }
+    }
+}
+
+/// What a part of z of this length is multiplied by: 1 / max(1, length).
+#[must_use]
+pub fn shortening(z: &[Lane]) -> f64 {
+    let norm = dot(z, z).sqrt();
+    if norm > 1.0 { 1.0 / norm } else { 1.0 }
+}
+
 /// Divides by max(1, length).
 fn shorten(z: &mut [Lane]) {
-    let norm = dot(z, z).sqrt();
-    if norm > 1.0 {
-        let factor = 1.0 / norm;
+    let factor = shortening(z);
+    if factor < 1.0 {
         z.as_flattened_mut().iter_mut().for_each(|v| *v *= factor);
     }
 }

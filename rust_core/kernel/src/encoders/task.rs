@@ -34,7 +34,8 @@ pub struct TaskEncoder {
 pub struct TaskFeatures {
     /// Features to cross with each module's, at most 32, by hash.
     pub crossed: Vec<Feature>,
-    hashed: Vec<Feature>,
+    /// Features of the hashed block, by hash.
+    pub hashed: Vec<Feature>,
     name: String,
     word: Vec<u8>,
 }

@@ -99,11 +99,7 @@ impl Model {
         scratch.scores.resize(n_modules, 0.0);
         scratch.uncertainties.clear();
         scratch.uncertainties.resize(n_modules, 0.0);
-        scratch.active.clear();
-        let heads = snapshot.heads.iter().zip(weights).enumerate();
-        let active = heads.filter(|(_, (head, weight))| **weight > 0.0 && head.shared.moments.count > 0);
-        scratch.active.extend(active.map(|(signal, (_, weight))| (signal, *weight)));
-        let total: f64 = scratch.active.iter().map(|(_, weight)| weight).sum();
+        let total = find_active(&snapshot.heads, weights, &mut scratch.active);
         widest(
             #[inline(always)]
             || {
@@ -162,7 +158,7 @@ impl Model {
         }
     }
 
-    fn check_weights(&self, weights: &[f64]) -> Result<()> {
+    pub(super) fn check_weights(&self, weights: &[f64]) -> Result<()> {
         if weights.len() != self.n_signals() {
             let rule = format!("{}, one per signal", self.n_signals());
             return Err(KernelError::invalid("len(weights)", weights.len(), rule));
@@ -172,6 +168,15 @@ impl Model {
             Some(weight) => Err(KernelError::invalid("weights", weight, "in [0, 1e9]")),
         }
     }
+}
+
+/// Lists the signals that count, those with a weight that have been learned, and returns the sum of their weights.
+pub(super) fn find_active(heads: &[Arc<Head>], weights: &[f64], active: &mut Vec<(usize, f64)>) -> f64 {
+    active.clear();
+    let heads = heads.iter().zip(weights).enumerate();
+    let counting = heads.filter(|(_, (head, weight))| **weight > 0.0 && head.shared.moments.count > 0);
+    active.extend(counting.map(|(signal, (_, weight))| (signal, *weight)));
+    active.iter().map(|(_, weight)| weight).sum()
 }
 
 fn check_count(n_modules: usize) -> Result<()> {

@@ -1,6 +1,7 @@
 //! One model: an encoder, a posterior per signal and an explorer, behind a snapshot that decisions read without waiting.
 
 mod decide;
+mod explain;
 mod learn;
 mod merge;
 mod reader;

@@ -22,9 +22,9 @@ pub struct Scratch {
     pub(super) scores: Vec<f64>,
     pub(super) uncertainties: Vec<f64>,
     pub(super) pmf: Vec<f64>,
-    task: TaskFeatures,
+    pub(super) task: TaskFeatures,
     common: Vec<Lane>,
-    module: Vec<crate::encoders::Feature>,
+    pub(super) module: Vec<crate::encoders::Feature>,
     name: String,
 }
 
