@@ -84,6 +84,8 @@ def test_explain_shows_the_ranking_and_the_signals(server: Server) -> None:
 
     assert f"{decision.module} *" in text
     assert re.search(r"^latency_ms +12.5$", text, re.MULTILINE)
+    assert re.search(rf"^{decision.module} \*: [0-9.]+ ± [0-9.]+; [0-9.]+ at the decision$", text, re.MULTILINE)
+    assert re.search(r"^  \+0\.[0-9]{4}  \+{24}  shared:bias$", text, re.MULTILINE), text
 
 
 def test_explaining_an_unknown_decision_fails_with_the_reason(server: Server) -> None:

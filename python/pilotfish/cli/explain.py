@@ -1,6 +1,8 @@
 """`pilotfish explain`."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -11,9 +13,15 @@ from pilotfish.v1 import (
     ExplainDecisionRequest,
     ExplainDecisionResponse,
     Mode,
+    PresentScore,
     ReasonCode,
     Signal,
 )
+
+BAR_WIDTH: Final = 24
+SHOWN_CONTRIBUTIONS: Final = 10
+SMALLEST_SHOWN: Final = 0.00005
+"""Less would show as 0.0000."""
 
 
 @click.command()
@@ -21,7 +29,7 @@ from pilotfish.v1 import (
 @socket_option("control.socket_path")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def explain(decision_id: str, socket: Path | None, *, json_: bool) -> None:
-    """Explain a logged decision: what was chosen, how probable each module was, and what came after."""
+    """Explain a logged decision: what was chosen, how probable each module was and why, and what came after."""
     answer = control(
         socket, "ExplainDecision", ExplainDecisionRequest(decision_id=decision_id), ExplainDecisionResponse
     )
@@ -68,6 +76,8 @@ def as_text(answer: ExplainDecisionResponse) -> str:
     if explanation.removed:
         rows = [(row.module, _plain(ReasonCode.Name(row.reason), "REASON_CODE_")) for row in explanation.removed]
         parts.append(table(("REMOVED", "WHY"), rows))
+    if answer.present_scores:
+        parts.append(_contributions(answer))
     if answer.signals or answer.default_signals:
         signals = [
             (_plain(Signal.Name(value.signal), "SIGNAL_"), text)
@@ -80,6 +90,46 @@ def as_text(answer: ExplainDecisionResponse) -> str:
     else:
         parts.append("No outcome has been recorded yet.")
     return "\n\n".join(parts)
+
+
+def _contributions(answer: ExplainDecisionResponse) -> str:
+    """Return one block per module: its present score and a bar for each of its largest contributions."""
+    decision, explanation = answer.decision, answer.explanation
+    recorded = {row.module: row.score for row in explanation.ranking if explanation.policy_evaluated}
+    is_of_then = (answer.present_model_version, answer.present_learned_count) == (
+        decision.model_version,
+        explanation.learned_count,
+    )
+    blocks = [
+        "What the scores are made of; the model is still that of the decision."
+        if is_of_then
+        else "What the scores are made of by the model as it is now, "
+        f"with {answer.present_learned_count} signal values learned."
+    ]
+    longest = max((abs(part.value) for row in answer.present_scores for part in row.contributions), default=0.0)
+    for row in answer.present_scores:
+        mark = " *" if row.module == decision.module else ""
+        then = f"; {recorded[row.module]:.4f} at the decision" if row.module in recorded and not is_of_then else ""
+        blocks.append(
+            "\n".join(
+                (f"{row.module}{mark}: {row.score:.4f} ± {row.uncertainty:.4f}{then}", *_bars(row, longest or 1.0))
+            )
+        )
+    return "\n\n".join(blocks)
+
+
+def _bars(row: PresentScore, longest: float) -> Iterator[str]:
+    """Yield a line per contribution that shows in four decimals; what is left out is one sum at the end."""
+    shown = [part for part in row.contributions[:SHOWN_CONTRIBUTIONS] if abs(part.value) >= SMALLEST_SHOWN]
+    for part in shown:
+        bar = ("+" if part.value > 0.0 else "-") * max(1, round(BAR_WIDTH * abs(part.value) / longest))
+        # Colours are for terminals; click takes them out elsewhere, and the signs stay.
+        colour = "green" if part.value > 0.0 else "red"
+        yield f"  {part.value:+.4f}  {click.style(f'{bar:<{BAR_WIDTH}}', fg=colour)}  {part.part}"
+    others = row.other_count + len(row.contributions) - len(shown)
+    if others:
+        left_out = sum(part.value for part in row.contributions[len(shown) :]) + row.other_contributions
+        yield f"  {left_out:+.4f}  {'':<{BAR_WIDTH}}  {others} others"
 
 
 def _plain(name: str, prefix: str) -> str:

@@ -5,6 +5,7 @@ from typing import Final, NoReturn
 
 from pilotfish.codes import Mode, Signal
 from pilotfish.engine.deciding import Decision
+from pilotfish.engine.explaining import PresentScore
 from pilotfish.engine.rollout import served_probability
 from pilotfish.exceptions import InvalidInputError
 from pilotfish.experience.record import DecisionRecord
@@ -191,6 +192,18 @@ def explanation_to(record: DecisionRecord, target: policy_pb2.Explanation) -> No
     target.mode = record.mode  # type: ignore[assignment]
     target.learned_count = max(record.learned_count, 0)
     target.policy_evaluated = bool(record.policy_pmf)
+
+
+def present_score_to(present: PresentScore, target: control_service_pb2.PresentScore) -> None:
+    """Fill in what the present model makes of one candidate."""
+    target.module = present.module
+    target.score = present.score
+    target.uncertainty = present.uncertainty
+    target.policy_probability = present.policy_probability
+    for part, value in present.contributions:
+        target.contributions.add(part=part, value=value)
+    target.other_contributions = present.other_contributions
+    target.other_count = present.other_count
 
 
 def module_to(module: Module) -> policy_pb2.Module:

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from pilotfish import __version__
 from pilotfish.codes import Source
 from pilotfish.engine.engine import Engine
+from pilotfish.engine.explaining import present_scores
 from pilotfish.exceptions import PilotfishError
 from pilotfish.experience.log import now_us
 from pilotfish.experience.signals import Kind
@@ -122,6 +123,12 @@ def control_methods(engine: Engine) -> Sequence[Method]:
         for row in engine.log.rows_of(logged.sequence):
             values = response.default_signals if row.kind is Kind.DEFAULT else response.signals
             values.add(signal=row.signal, value=row.value, lower_bound=row.kind is Kind.LOWER_BOUND)
+        model = engine.model.frozen()
+        ranking = [row.module for row in response.explanation.ranking]
+        for present in present_scores(model, decision.record, decision.module, ranking):
+            convert.present_score_to(present, response.present_scores.add())
+        response.present_learned_count = model.learned_count
+        response.present_model_version = model.version
         return response
 
     service = "pilotfish.v1.ControlService"

@@ -253,8 +253,15 @@ class ExplainDecisionResponse(google.protobuf.message.Message):
     TASK_TYPE_FIELD_NUMBER: builtins.int
     SIGNALS_FIELD_NUMBER: builtins.int
     DEFAULT_SIGNALS_FIELD_NUMBER: builtins.int
+    PRESENT_SCORES_FIELD_NUMBER: builtins.int
+    PRESENT_LEARNED_COUNT_FIELD_NUMBER: builtins.int
+    PRESENT_MODEL_VERSION_FIELD_NUMBER: builtins.int
     task_type: builtins.str
     """The task's type."""
+    present_learned_count: builtins.int
+    """Number of signal values the model has learned from by now."""
+    present_model_version: builtins.str
+    """Name of the model that present_scores come from: SHA-256 of its frozen specification, 64 hexadecimal digits."""
     @property
     def decision(self) -> pilotfish.v1.policy_pb2.Decision:
         """As it was returned."""
@@ -277,6 +284,14 @@ class ExplainDecisionResponse(google.protobuf.message.Message):
         lists came later than its default and was not learned.
         """
 
+    @property
+    def present_scores(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PresentScore]:
+        """What the model as it is now makes of the same candidates for the same task under the same weights, in the order of
+        explanation.ranking, the first 32 of them and the chosen one. The scores of then stand in the ranking; they are
+        these if present_learned_count and the model version are still those of the decision. Empty if the model refuses
+        the request.
+        """
+
     def __init__(
         self,
         *,
@@ -286,8 +301,83 @@ class ExplainDecisionResponse(google.protobuf.message.Message):
         task_type: builtins.str = ...,
         signals: collections.abc.Iterable[pilotfish.v1.policy_pb2.SignalValue] | None = ...,
         default_signals: collections.abc.Iterable[pilotfish.v1.policy_pb2.SignalValue] | None = ...,
+        present_scores: collections.abc.Iterable[global___PresentScore] | None = ...,
+        present_learned_count: builtins.int = ...,
+        present_model_version: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["decision", b"decision", "decision_time", b"decision_time", "explanation", b"explanation"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["decision", b"decision", "decision_time", b"decision_time", "default_signals", b"default_signals", "explanation", b"explanation", "signals", b"signals", "task_type", b"task_type"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["decision", b"decision", "decision_time", b"decision_time", "default_signals", b"default_signals", "explanation", b"explanation", "present_learned_count", b"present_learned_count", "present_model_version", b"present_model_version", "present_scores", b"present_scores", "signals", b"signals", "task_type", b"task_type"]) -> None: ...
 
 global___ExplainDecisionResponse = ExplainDecisionResponse
+
+@typing.final
+class PresentScore(google.protobuf.message.Message):
+    """What the model as it is now makes of one candidate."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MODULE_FIELD_NUMBER: builtins.int
+    SCORE_FIELD_NUMBER: builtins.int
+    UNCERTAINTY_FIELD_NUMBER: builtins.int
+    POLICY_PROBABILITY_FIELD_NUMBER: builtins.int
+    CONTRIBUTIONS_FIELD_NUMBER: builtins.int
+    OTHER_CONTRIBUTIONS_FIELD_NUMBER: builtins.int
+    OTHER_COUNT_FIELD_NUMBER: builtins.int
+    module: builtins.str
+    """Its name."""
+    score: builtins.float
+    """Expected reward under the decision's weights; about [0, 1]."""
+    uncertainty: builtins.float
+    """Standard deviation of the score's posterior."""
+    policy_probability: builtins.float
+    """Probability under the policy alone, [0, 1], if these candidates were offered now."""
+    other_contributions: builtins.float
+    """The sum of all other contributions: with those above it makes the score, within 1e-9."""
+    other_count: builtins.int
+    """How many others there are."""
+    @property
+    def contributions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Contribution]:
+        """What the score is the sum of: the 20 largest by absolute value, largest first."""
+
+    def __init__(
+        self,
+        *,
+        module: builtins.str = ...,
+        score: builtins.float = ...,
+        uncertainty: builtins.float = ...,
+        policy_probability: builtins.float = ...,
+        contributions: collections.abc.Iterable[global___Contribution] | None = ...,
+        other_contributions: builtins.float = ...,
+        other_count: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["contributions", b"contributions", "module", b"module", "other_contributions", b"other_contributions", "other_count", b"other_count", "policy_probability", b"policy_probability", "score", b"score", "uncertainty", b"uncertainty"]) -> None: ...
+
+global___PresentScore = PresentScore
+
+@typing.final
+class Contribution(google.protobuf.message.Message):
+    """What one part of the input adds to a score."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PART_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    part: builtins.str
+    """The part. `bias`: the module by itself. `feature:NAME`: a feature of the task; `task.type` and other names that begin
+    with `task.` are those that every task has. `text:WORD`: a word of the description. `interplay`: what is not linear in
+    the features. `clipped`: what was cut off where features pile up; rare. What begins with `shared:` is learned from all
+    modules alike: `shared:bias`, `shared:feature:NAME`, `shared:module:NAME` (a feature of the module),
+    `shared:capability:TAG`, and `shared:feature:NAME × module:NAME` (the two together; also with `capability:TAG`).
+    New parts may be added.
+    """
+    value: builtins.float
+    """What it adds to the score; negative if it takes away."""
+    def __init__(
+        self,
+        *,
+        part: builtins.str = ...,
+        value: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["part", b"part", "value", b"value"]) -> None: ...
+
+global___Contribution = Contribution

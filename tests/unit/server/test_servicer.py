@@ -62,6 +62,28 @@ def test_late_value_stands_beside_its_default(engine: Engine) -> None:
     assert [value.value for value in explained.default_signals] == [0.0]
 
 
+def test_explanation_splits_the_present_score_beside_that_of_then(engine: Engine) -> None:
+    decision_id = decided(engine)
+    ask = ExplainDecisionRequest(decision_id=decision_id)
+    before = call(engine, "ExplainDecision", ask)
+    quality = SignalValue(signal=SignalNumber.SIGNAL_QUALITY, value=0.75)
+    call(engine, "RecordOutcome", RecordOutcomeRequest(decision_id=decision_id, signals=[quality]))
+
+    after = call(engine, "ExplainDecision", ask)
+
+    assert (before.present_learned_count, after.present_learned_count) == (before.explanation.learned_count, 1)
+    assert after.present_model_version == after.decision.model_version
+    assert after.explanation == before.explanation
+    for explained in (before, after):
+        assert [row.module for row in explained.present_scores] == [row.module for row in explained.explanation.ranking]
+        for row in explained.present_scores:
+            listed = sum(contribution.value for contribution in row.contributions)
+            assert listed + row.other_contributions == pytest.approx(row.score, abs=1e-9)
+    assert [row.score for row in before.present_scores] == [row.score for row in before.explanation.ranking]
+    moved = {row.module: row for row in after.present_scores}[after.decision.module]
+    assert moved.contributions[0].value > 0.0
+
+
 def test_info_says_which_half_value_does_not_fit(engine: Engine) -> None:
     assert not call(engine, "GetInfo", GetInfoRequest()).range_warnings
     for i in range(BLOCK):
