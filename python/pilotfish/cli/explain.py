@@ -96,12 +96,10 @@ def _contributions(answer: ExplainDecisionResponse) -> str:
     """Return one block per module: its present score and a bar for each of its largest contributions."""
     decision, explanation = answer.decision, answer.explanation
     recorded = {row.module: row.score for row in explanation.ranking if explanation.policy_evaluated}
-    is_of_then = (answer.present_model_version, answer.present_learned_count) == (
-        decision.model_version,
-        explanation.learned_count,
-    )
+    # By the scores and not by version and count: a model may be trained anew on as many values as before.
+    is_of_then = all(recorded.get(row.module) == row.score for row in answer.present_scores)
     blocks = [
-        "What the scores are made of; the model is still that of the decision."
+        "What the scores are made of; they are still those of the decision."
         if is_of_then
         else "What the scores are made of by the model as it is now, "
         f"with {answer.present_learned_count} signal values learned."

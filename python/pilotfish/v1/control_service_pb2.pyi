@@ -287,9 +287,9 @@ class ExplainDecisionResponse(google.protobuf.message.Message):
     @property
     def present_scores(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PresentScore]:
         """What the model as it is now makes of the same candidates for the same task under the same weights, in the order of
-        explanation.ranking, the first 32 of them and the chosen one. The scores of then stand in the ranking; they are
-        these if present_learned_count and the model version are still those of the decision. Empty if the model refuses
-        the request.
+        explanation.ranking, the first 32 of them and the chosen one. The scores of then stand in the ranking; they come
+        back to the last bit while the model has learned nothing more and no other has taken its place, and the
+        contributions are then those of the decision too. Empty if the model refuses the request.
         """
 
     def __init__(

@@ -9,8 +9,8 @@ from pilotfish.cli.explain import SHOWN_CONTRIBUTIONS, as_text
 from pilotfish.v1 import Contribution, Decision, ExplainDecisionResponse, Explanation, PresentScore, RankedModule
 
 
-def answer(*parts: tuple[str, float], learned: int = 7, **others: float) -> ExplainDecisionResponse:
-    ranking = [RankedModule(module="a", score=0.25, probability=1.0)]
+def answer(*parts: tuple[str, float], then: float = 0.25, **others: float) -> ExplainDecisionResponse:
+    ranking = [RankedModule(module="a", score=then, probability=1.0)]
     present = PresentScore(
         module="a",
         score=sum(value for _, value in parts) + others.get("other_contributions", 0.0),
@@ -23,7 +23,7 @@ def answer(*parts: tuple[str, float], learned: int = 7, **others: float) -> Expl
         decision=Decision(module="a", model_version="f" * 64),
         explanation=Explanation(ranking=ranking, learned_count=7, policy_evaluated=True),
         present_scores=[present],
-        present_learned_count=learned,
+        present_learned_count=7,
         present_model_version="f" * 64,
     )
 
@@ -37,7 +37,7 @@ def test_each_contribution_has_a_bar_as_long_as_it_is_large() -> None:
     lines = block(click.unstyle(as_text(answer(("bias", 0.4), ("feature:size", -0.1), ("text:tables", 0.0001)))))
 
     assert lines == [
-        "a *: 0.3001 ± 0.1250",
+        "a *: 0.3001 ± 0.1250; 0.2500 at the decision",
         f"  +0.4000  {'+' * 24}  bias",
         f"  -0.1000  {'-' * 6:<24}  feature:size",
         f"  +0.0001  {'+':<24}  text:tables",
@@ -61,18 +61,18 @@ def test_what_is_not_shown_is_summed_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("learned", "head", "score"),
+    ("then", "head", "score"),
     [
-        (7, "What the scores are made of; the model is still that of the decision.", "a *: 0.4000 ± 0.1250"),
+        (0.4, "What the scores are made of; they are still those of the decision.", "a *: 0.4000 ± 0.1250"),
         (
-            8,
-            "What the scores are made of by the model as it is now, with 8 signal values learned.",
+            0.25,
+            "What the scores are made of by the model as it is now, with 7 signal values learned.",
             "a *: 0.4000 ± 0.1250; 0.2500 at the decision",
         ),
     ],
 )
-def test_scores_of_then_and_now_are_told_apart(learned: int, head: str, score: str) -> None:
-    text = as_text(answer(("bias", 0.4), learned=learned))
+def test_scores_of_then_and_now_are_told_apart(then: float, head: str, score: str) -> None:
+    text = as_text(answer(("bias", 0.4), then=then))
 
     assert head in text.splitlines()
     assert block(text)[0] == score
