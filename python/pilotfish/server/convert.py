@@ -181,7 +181,7 @@ def explanation_to(record: DecisionRecord, target: policy_pb2.Explanation) -> No
         )
         for i, index in enumerate(record.legal)
     ]
-    target.ranking.extend(sorted(rows, key=lambda row: (-row.probability, -row.policy_probability)))
+    target.ranking.extend(sorted(rows, key=lambda row: (-row.probability, -row.policy_probability, -row.score)))
     target.removed.extend(
         policy_pb2.RemovedModule(module=candidates[index].name, reason=reason)  # type: ignore[arg-type]
         for index, reason in record.removed

@@ -535,7 +535,7 @@ class Explanation(google.protobuf.message.Message):
     """True if policy figures of the ranking were computed; false if the mode is off or the policy failed."""
     @property
     def ranking(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RankedModule]:
-        """The legal candidates, most probable first."""
+        """The legal candidates, most probable first; of equal probability the higher score first."""
 
     @property
     def removed(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RemovedModule]:

@@ -1,9 +1,11 @@
 """What operators are shown of outcomes."""
 
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from pilotfish.cli.explain import as_text
@@ -13,8 +15,9 @@ from pilotfish.engine.ranges import BLOCK
 from pilotfish.experience.log import now_us
 from pilotfish.request import Module, Request, Task
 from pilotfish.rewards import RewardFunction
+from pilotfish.server.convert import explanation_to
 from pilotfish.server.servicer import control_methods, data_methods
-from pilotfish.v1 import ExplainDecisionRequest, GetInfoRequest, RecordOutcomeRequest, SignalValue
+from pilotfish.v1 import ExplainDecisionRequest, Explanation, GetInfoRequest, RecordOutcomeRequest, SignalValue
 from pilotfish.v1 import Signal as SignalNumber
 
 
@@ -82,6 +85,18 @@ def test_explanation_splits_the_present_score_beside_that_of_then(engine: Engine
     assert [row.score for row in before.present_scores] == [row.score for row in before.explanation.ranking]
     moved = {row.module: row for row in after.present_scores}[after.decision.module]
     assert moved.contributions[0].value > 0.0
+
+
+def test_modules_of_one_probability_are_ranked_by_score(engine: Engine) -> None:
+    decision = engine.decide(Request(Task("t"), tuple(map(Module, "abc"))))
+    record = msgspec.structs.replace(
+        decision.record, policy_pmf=array("d", [0.1, 0.1, 0.8]).tobytes(), scores=array("d", [0.2, 0.3, 0.1]).tobytes()
+    )
+
+    explanation = Explanation()
+    explanation_to(record, explanation)
+
+    assert [row.module for row in explanation.ranking] == ["c", "b", "a"]
 
 
 def test_info_says_which_half_value_does_not_fit(engine: Engine) -> None:
