@@ -11,6 +11,7 @@ import msgspec
 from pilotfish._core import Choice, Model
 from pilotfish.codes import Mode, Reason, Source
 from pilotfish.engine.baseline import choose_baseline
+from pilotfish.engine.growth import Serving
 from pilotfish.engine.health import Health
 from pilotfish.engine.rollout import policy_share, served_probability, unit_fraction
 from pilotfish.exceptions import ConflictError, StateError
@@ -46,7 +47,7 @@ class Decider:
     """Answers requests. Holds what a decision reads; the model is read through its own immutable snapshot.
 
     Args:
-        model: The learned policy.
+        serving: The learned policy; replaced whole when another is born.
         log: Where each decision goes before its reply.
         health: What the baseline looks at.
         default_weights: Weights of requests that bring none, in head order.
@@ -57,16 +58,15 @@ class Decider:
     def __init__(
         self,
         *,
-        model: Model,
+        serving: Serving,
         log: ExperienceLog,
         health: Health,
         default_weights: tuple[float, ...],
         salt: bytes,
         counters: Counter[tuple[str, int]],
     ) -> None:
-        self._model = model
-        self._model_version = model.version
-        self._model_number = log.register_model(model.version, model.specification)
+        self._numbers: dict[str, int] = {}
+        self.serve(serving)
         self._log = log
         self._health = health
         self._default_weights = default_weights
@@ -75,6 +75,11 @@ class Decider:
         # No exposure until the engine has read what is in force.
         self.mode = Mode.OFF
         self.rollout_share = 0.0
+
+    def serve(self, serving: Serving) -> None:
+        """Let another model answer from the next decision on."""
+        self._numbers[serving.model.version] = serving.number  # first: a choice of this model may be logged at once
+        self._serving = serving
 
     def choose(self, request: Request) -> Decision:
         """Choose a module for a request whose candidates are resolved. The choice must not leave before `log` had it.
@@ -95,8 +100,12 @@ class Decider:
         in_share = share > 0.0 and unit_fraction(request.unit_id or decision_id.hex(), self._salt) < share
 
         weights = request.task.weights or self._default_weights
-        learned_count = self._model.learned_count
-        choice, fault = self._ask_policy(decision_id, request, legal, weights) if mode is not Mode.OFF else (None, None)
+        serving = self._serving
+        choice, fault = (
+            self._ask_policy(serving.model, decision_id, request, legal, weights)
+            if mode is not Mode.OFF
+            else (None, None)
+        )
 
         served, propensity, source = baseline, 1.0, Source.BASELINE
         if choice is not None:
@@ -129,13 +138,14 @@ class Decider:
             baseline=baseline,
             reasons=reasons,
             weights=weights,
-            learned_count=-1 if choice is None else learned_count,
+            learned_count=-1 if choice is None else choice.learned_count,
             policy_pmf=b"" if choice is None else choice.pmf,
             scores=b"" if choice is None else choice.scores,
             uncertainties=b"" if choice is None else choice.uncertainties,
+            birth=serving.birth,
         )
         module = request.candidates[served].name
-        return Decision(decision_id.hex(), module, propensity, source, reasons, self._model_version, record)
+        return Decision(decision_id.hex(), module, propensity, source, reasons, serving.model.version, record)
 
     def log(self, decisions: Sequence[Decision]) -> list[Decision | ConflictError]:
         """Put choices on record, all in one commit, and return what may be answered.
@@ -143,8 +153,11 @@ class Decider:
         That is the choice itself; the first answer if the request_id has been answered before, or the conflict if it
         was another request; and the baseline if nothing can be written.
         """
-        number = self._model_number
-        rows = [(bytes.fromhex(d.decision_id), d.module, d.propensity, d.source, number, d.record) for d in decisions]
+        numbers = self._numbers
+        rows = [
+            (bytes.fromhex(d.decision_id), d.module, d.propensity, d.source, numbers[d.model_version], d.record)
+            for d in decisions
+        ]
         try:
             fresh = self._log.append_decisions(rows)
         except sqlite3.Error as error:
@@ -156,11 +169,11 @@ class Decider:
         ]
 
     def _ask_policy(
-        self, decision_id: bytes, request: Request, legal: tuple[int, ...], weights: Sequence[float]
+        self, model: Model, decision_id: bytes, request: Request, legal: tuple[int, ...], weights: Sequence[float]
     ) -> tuple[Choice | None, Reason | None]:
         candidates = request.candidates
         try:
-            choice = self._model.decide(
+            choice = model.decide(
                 decision_id,
                 request.task.features,
                 request.task.description,
@@ -194,7 +207,7 @@ class Decider:
             record, reasons=reasons, learned_count=-1, policy_pmf=b"", scores=b"", uncertainties=b""
         )
         module = record.request.candidates[record.baseline].name
-        return self._counted(Decision("", module, 1.0, Source.FALLBACK, reasons, self._model_version, unlogged))
+        return self._counted(Decision("", module, 1.0, Source.FALLBACK, reasons, decision.model_version, unlogged))
 
     def _first_answer(self, request: Request) -> Decision | ConflictError:
         found = self._log.find_request(request.request_id)

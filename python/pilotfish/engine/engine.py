@@ -5,13 +5,16 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from pilotfish._core import Model
+from pilotfish._core import ChangeDetector, Model
 from pilotfish.codes import Mode
+from pilotfish.engine.change import Change
 from pilotfish.engine.deciding import Decider, Decision, decision_of
+from pilotfish.engine.grown import Grown, born, last_birth
+from pilotfish.engine.growth import Origin
 from pilotfish.engine.health import Health
 from pilotfish.engine.learning import Learner
 from pilotfish.engine.specification import model_specification
@@ -27,6 +30,9 @@ from pilotfish.rewards import RewardFunction
 logger = logging.getLogger(__name__)
 
 
+Growth: TypeAlias = Literal["off", "background", "inline"]
+
+
 class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an engine is made of. Everything but mode and share is frozen into the model version or the hash."""
 
@@ -38,6 +44,9 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Key of the rollout's hash; the same in every sidecar that shares units. At most 64 bytes."""
     id_seed: str = ""
     """If not empty, decision ids and with them all draws follow from it; for simulations. At most 64 bytes."""
+    growth: Growth = "background"
+    """Whether models are born from the log when it has doubled or the world has changed: `off`; `background`, on a
+    thread of its own; `inline`, before what made it due is answered, so that simulations can be repeated."""
     encoder: dict[str, Any] = {}
     learner: dict[str, Any] = {}
     explorer: dict[str, Any] = {}
@@ -61,22 +70,24 @@ class Engine:
     ) -> None:
         settings = settings or EngineSettings()
         rewards = rewards or RewardFunction()
-        specification = model_specification(rewards, settings.encoder, settings.learner, settings.explorer)
+        origin = _origin(settings, rewards)
+        self._grows_inline = settings.growth == "inline"
         self.counters: Counter[tuple[str, int]] = Counter()
         self.state_dir = state_dir
         self._modules_lock = threading.Lock()
         self._directory_lock = DirectoryLock(state_dir)
         try:
             self.log = ExperienceLog(state_dir, settings.id_seed.encode())
-            self._learner = _restore(self.log, Checkpoints(state_dir), specification, rewards, self.counters)
+            self._learner = _restore(self.log, Checkpoints(state_dir), origin, rewards, self.counters)
             self._decider = Decider(
-                model=self._learner.model,
+                serving=self._learner.grown.serving,
                 log=self.log,
                 health=self._learner.health,
                 default_weights=rewards.weights,
                 salt=settings.rollout_salt.encode(),
                 counters=self.counters,
             )
+            self._learner.on_birth = self._decider.serve
             change = self.log.last_mode_change()
             self._decider.mode = settings.mode if change is None else Mode(change.mode)
             self._decider.rollout_share = settings.rollout_share if change is None else change.rollout_share
@@ -116,6 +127,8 @@ class Engine:
         request_id = decision.record.request.request_id
         if self.log.is_parked(request_id):
             self._learner.join_parked(request_id)
+            if self._grows_inline:
+                self._learner.bear()
 
     def _choose(self, request: Request | PilotfishError) -> Decision | PilotfishError:
         if isinstance(request, PilotfishError):
@@ -128,6 +141,8 @@ class Engine:
     def record_outcome(self, outcome: Outcome) -> Receipt:
         """Log an outcome, then learn from it; see `Learner.record` for what it raises."""
         receipt = self._learner.record(outcome)
+        if self._grows_inline:
+            self._learner.bear()
         self.counters["outcome", 0] += 1
         return receipt
 
@@ -181,7 +196,7 @@ class Engine:
     @property
     def model(self) -> Model:
         """The learned policy."""
-        return self._learner.model
+        return self._learner.grown.model
 
     def state_sha256(self) -> str:
         """Return the SHA-256 of the learned state."""
@@ -226,36 +241,54 @@ def fold(log: ExperienceLog, specification: bytes, rewards: RewardFunction, *, l
 
     Args:
         log: The truth.
-        specification: The model's.
+        specification: The configured one; births on record that come from it count.
         rewards: From raw values to utilities; others than those that were in force re-score the whole log.
         late_in_time: As if values that came after their default had come in time: better to train from, but not the
             state that serves, which has learned the default.
     """
-    learner = Learner(
-        model=Model(specification), health=Health(), log=log, rewards=rewards, checkpoints=None, counters=Counter()
-    )
+    fixed = Origin(Model(specification).version, {}, lambda _: specification, grows=True)
+    birth, changes = last_birth(log, fixed)
+    grown = Grown(fixed, log, rewards, born(log, rewards, fixed, birth, changes), birth, changes)
+    learner = Learner(grown=grown, health=Health(), log=log, rewards=rewards, checkpoints=None, counters=Counter())
     learner.restore(after=0, late_in_time=late_in_time)
     return learner
+
+
+def _origin(settings: EngineSettings, rewards: RewardFunction) -> Origin:
+    def specify(encoder: dict[str, Any]) -> bytes:
+        return model_specification(rewards, encoder, settings.learner, settings.explorer)
+
+    version = Model(specify(settings.encoder)).version
+    return Origin(version, settings.encoder, specify, grows=settings.growth != "off")
 
 
 def _restore(
     log: ExperienceLog,
     checkpoints: Checkpoints,
-    specification: bytes,
+    origin: Origin,
     rewards: RewardFunction,
     counters: Counter[tuple[str, int]],
 ) -> Learner:
-    model, health, after = Model(specification), Health(), 0
-    for checkpoint in checkpoints.newest(model.version, up_to=log.last_signal_sequence()):
+    birth, changes = last_birth(log, origin)
+    specification = origin.specify(dict(origin.encoder)) if birth is None else birth.specification
+    grown, health, after = None, Health(), 0
+    version, place = (origin.version, 0) if birth is None else (birth.version, birth.sequence)
+    for checkpoint in checkpoints.newest(version, place, up_to=log.last_signal_sequence()):
         try:
             model = Model.from_state(checkpoint.model, specification)
             health = Health(checkpoint.health)
+            detectors = [ChangeDetector.from_state(state) for state in checkpoint.detectors] or None
+            change = None if checkpoint.change is None else msgspec.msgpack.decode(checkpoint.change, type=Change)
         except (StateError, InvalidInputError, msgspec.DecodeError) as error:
             logger.warning("checkpoint %d ignored: %s", checkpoint.sequence, error)
             continue
+        grown = Grown(origin, log, rewards, model, birth, changes, detectors, change)
         after = checkpoint.sequence
         break
-    learner = Learner(model=model, health=health, log=log, rewards=rewards, checkpoints=checkpoints, counters=counters)
+    if grown is None:
+        model = born(log, rewards, origin, birth, changes)
+        grown, health = Grown(origin, log, rewards, model, birth, changes), Health()
+    learner = Learner(grown=grown, health=health, log=log, rewards=rewards, checkpoints=checkpoints, counters=counters)
     learner.restore(after)
     return learner
 

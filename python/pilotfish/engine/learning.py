@@ -1,18 +1,22 @@
 """The way of an outcome: validate → log → acknowledge → join with its decision → utility → core.learn.
 
-The learned state is the fold of the log: `Learner.restore` starts from the newest usable checkpoint and learns the
-signal values that came after it, in the order of the log, through the same code that learned them the first time.
+The learned state is the fold of the log: `Learner.restore` starts from the newest usable checkpoint, or from the last
+birth on record (`engine/growth.py`), and learns the signal values that came after it, in the order of the log, through
+the same code that learned them the first time.
 """
 
 import hashlib
 import logging
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 from pilotfish._core import Model
 from pilotfish.codes import Signal
+from pilotfish.engine.grown import Grown
+from pilotfish.engine.growth import Serving
 from pilotfish.engine.health import Health
 from pilotfish.engine.ranges import BLOCK, Ranges
 from pilotfish.exceptions import ConflictError, InvalidInputError, PilotfishError
@@ -37,7 +41,7 @@ class Learner:
     """The one writer of the learned state.
 
     Args:
-        model: The model that learns; it publishes a snapshot to readers after each value.
+        grown: The model that learns, and where it is in its life; it publishes a snapshot to readers after each value.
         health: The baseline's running means, folded from the same values.
         log: The truth.
         rewards: From raw values to utilities.
@@ -48,29 +52,36 @@ class Learner:
     def __init__(
         self,
         *,
-        model: Model,
+        grown: Grown,
         health: Health,
         log: ExperienceLog,
         rewards: RewardFunction,
         checkpoints: Checkpoints | None,
         counters: Counter[tuple[str, int]],
     ) -> None:
-        self.model = model
+        self.grown = grown
         self.health = health
+        self.on_birth: Callable[[Serving], None] = lambda _: None
         self._log = log
         self._rewards = rewards
         self.ranges = Ranges(rewards, counters)
         self._checkpoints = checkpoints
         self._counters = counters
         self._lock = threading.RLock()
+        self._birth_lock = threading.Lock()
         self._folded = 0
         self._checkpointed = 0
+
+    @property
+    def model(self) -> Model:
+        """The model that learns now."""
+        return self.grown.model
 
     def restore(self, after: int, *, late_in_time: bool = False) -> None:
         """Learn what the log holds after a sequence number, which the model and health have learned up to.
 
         Args:
-            after: The sequence number.
+            after: The sequence number, which the model's birth may lie after.
             late_in_time: As if whatever came late had come in time; for training, never for the state that serves.
         """
         self._folded = self._checkpointed = after
@@ -143,10 +154,40 @@ class Learner:
             is_more |= expired.decision_count == EXPIRE_AT_ONCE
         return is_more
 
+    def bear(self) -> None:
+        """Let another model take over if the log has doubled or the world has changed; decisions go on meanwhile.
+
+        Raises:
+            sqlite3.Error: The log cannot be written; the old model stays, and the next call tries again.
+        """
+        with self._birth_lock:  # one at a time: they must take over in the order in which they are on record
+            with self._lock:
+                if not self.grown.is_due(self._folded):
+                    return
+                up_to = self._folded
+            heir = self.grown.heir(up_to)
+            if heir is self.grown:
+                return
+            with self._lock:
+                for row in self._log.signals(up_to):
+                    if row.sequence <= self._folded and row.use is Use.LEARNED:
+                        self._teach(heir, row)
+                self.grown = heir
+                self.on_birth(heir.serving)
+                self._checkpointed = -CHECKPOINT_EVERY  # due: those before belong to another birth
+        self._counters["birth", 0] += 1
+        if heir.answers_change:
+            self._counters["change", 0] += 1
+
+    def _teach(self, heir: Grown, row: SignalRow) -> None:
+        # What the core refuses was counted and named when the parent met it; a fold passes over it as well.
+        with suppress(PilotfishError):
+            heir.learn(self._log.decision_by_sequence(row.decision_sequence), row)
+
     def state_sha256(self) -> str:
         """Return the SHA-256 of the learned state; equal histories give equal states."""
         with self._lock:
-            model, health = self.model.frozen(), self.health.state()
+            model, health = self.grown.model.frozen(), self.health.state()
         return hashlib.sha256(model.state() + health).hexdigest()
 
     def checkpoint(self) -> None:
@@ -156,8 +197,9 @@ class Learner:
         with self._lock:
             if self._folded == self._checkpointed:
                 return
-            folded, model, health = self._folded, self.model.frozen(), self.health.state()
-        self._checkpoints.write(Checkpoint(folded, model.version, model.state(), health))
+            folded, model, health = self._folded, self.grown.model.frozen(), self.health.state()
+            birth, watch = self.grown.birth, self.grown.watch()
+        self._checkpoints.write(Checkpoint(folded, model.version, model.state(), health, birth, *watch))
         self._checkpointed = folded
 
     @property
@@ -206,22 +248,16 @@ class Learner:
         if row.use is Use.OTHER_MODULE:
             self._counters["not_learned", signal] += 1
             return
-        request = decision.record.request
-        module = next(module for module in request.candidates if module.name == decision.module)
+        module = decision.module
         try:
-            self.model.learn(
-                request.task.features,
-                request.task.description,
-                (module.name, module.features, module.capabilities),
-                signal - 1,
-                self._rewards.utility(signal, value, censored=row.kind is Kind.LOWER_BOUND),
-            )
+            if row.sequence > self.grown.born_at:
+                self.grown.learn(decision, row)
         except PilotfishError:
             # The outcome is on record and acknowledged; what the core refuses now it refuses in every fold.
             self._counters["learn_failed", signal] += 1
             logger.exception("the core refused a logged outcome")
             return
-        self.health.observe(module.name, signal, value)
+        self.health.observe(module, signal, value)
         self._counters["learned", signal] += 1
         if row.kind is Kind.LOWER_BOUND:
             self._counters["lower_bound", signal] += 1

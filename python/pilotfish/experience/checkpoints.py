@@ -25,6 +25,12 @@ class Checkpoint(msgspec.Struct, frozen=True):
     model_version: str
     model: bytes
     health: bytes
+    birth: int = 0
+    """The model's birth, by its sequence number in the log."""
+    detectors: tuple[bytes, ...] = ()
+    """States of the change detectors, one per head."""
+    change: bytes | None = None
+    """An alarm that no birth has answered yet (msgspec, engine/change.py)."""
 
 
 class Checkpoints:
@@ -56,11 +62,12 @@ class Checkpoints:
         for old in sorted(self._directory.glob("*.ckpt"), reverse=True)[KEEP:]:
             old.unlink(missing_ok=True)
 
-    def newest(self, model_version: str, up_to: int) -> list[Checkpoint]:
+    def newest(self, model_version: str, birth: int, up_to: int) -> list[Checkpoint]:
         """Return the usable checkpoints of a model version, newest first; damaged ones are named in the log.
 
         Args:
             model_version: Only states of this version.
+            birth: And of this birth.
             up_to: Last sequence number of the log; a state from beyond it belongs to another log.
         """
         usable = []
@@ -70,7 +77,7 @@ class Checkpoints:
             except (OSError, StateError) as error:
                 logger.warning("checkpoint ignored: %s", error)
                 continue
-            if checkpoint.model_version == model_version and checkpoint.sequence <= up_to:
+            if (checkpoint.model_version, checkpoint.birth) == (model_version, birth) and checkpoint.sequence <= up_to:
                 usable.append(checkpoint)
         return usable
 

@@ -134,6 +134,12 @@ class ExperienceLog:
                     self._connection.execute("ROLLBACK")
                 raise
 
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Hold the connection for a short read."""
+        with self._lock:
+            yield self._connection
+
     # -- model versions --------------------------------------------------------------------------------------------
 
     def register_model(self, version: str, specification: bytes) -> int:

@@ -7,7 +7,7 @@ from typing import Final
 
 from pilotfish.exceptions import StateError
 
-SCHEMA_VERSION: Final = "2"
+SCHEMA_VERSION: Final = "3"
 
 _FROM_1: Final = (
     """
@@ -19,15 +19,18 @@ _FROM_1: Final = (
     INSERT INTO signal_value
         SELECT sequence, decision_sequence, signal, value, time_us, learned, served_module, 0 FROM signal_value_1;
     DROP TABLE signal_value_1;
-    UPDATE meta SET value = '2' WHERE key = 'schema_version';
+    UPDATE meta SET value = '3' WHERE key = 'schema_version';
     COMMIT;
     """,
 )
-"""What goes before and after the making of today's tables; 2 lets a default stand beside a later measurement."""
+"""What goes before and after the making of today's tables. Version 2 lets a default stand beside a later measurement;
+version 3 has births."""
+
+_FROM_2: Final = ("BEGIN IMMEDIATE;", "UPDATE meta SET value = '3' WHERE key = 'schema_version'; COMMIT;")
 
 
 def prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables that are missing; bring those of version 1 up to date, all or nothing.
+    """Make the tables that are missing; bring those of versions 1 and 2 up to date, all or nothing.
 
     Args:
         connection: In autocommit mode.
@@ -41,8 +44,8 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
     found = SCHEMA_VERSION
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
         found = (connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() or (found,))[0]
-    if found == "1":
-        before, after = _FROM_1
+    if found in {"1", "2"}:
+        before, after = _FROM_1 if found == "1" else _FROM_2
         connection.executescript(before + tables + after)
     elif found != SCHEMA_VERSION:
         raise StateError(

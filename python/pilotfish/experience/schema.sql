@@ -63,6 +63,17 @@ CREATE TABLE IF NOT EXISTS module (
     module   BLOB NOT NULL                -- msgpack, request.py
 ) STRICT;
 
+-- When a model took the place of the one before. It has learned at one stroke what the log held up to signal_sequence, each
+-- outcome weighed by the changes up to then, and all that came after one by one.
+CREATE TABLE IF NOT EXISTS model_birth (
+    sequence        INTEGER PRIMARY KEY,
+    time_us         INTEGER NOT NULL,
+    model_version   INTEGER NOT NULL REFERENCES model_version (number),
+    base_version    TEXT NOT NULL,        -- SHA-256 of the configured specification that it grew from
+    signal_sequence INTEGER NOT NULL,
+    change          BLOB                  -- msgpack, engine/change.py; NULL if the log had only grown
+) STRICT;
+
 -- Every change of what the policy may do; the last row is in force.
 CREATE TABLE IF NOT EXISTS mode_change (
     sequence      INTEGER PRIMARY KEY,

@@ -29,6 +29,9 @@ class Kept(Protocol):
     def checkpoint(self) -> None:
         """Write it."""
 
+    def bear(self) -> None:
+        """Let another model take over, if it is time."""
+
     def expire(self, now_us: int) -> bool:
         """Log and learn a few defaults of what is overdue; return whether there may be more to do at once."""
 
@@ -56,6 +59,7 @@ class Upkeep:
                 if self._learner.checkpoint_due:
                     self._learner.checkpoint()
                 self._fold_wal(connection)
+                self._learner.bear()
                 # Last, so that defaults that cannot be written never keep the log from being folded.
                 while self._learner.expire(now_us()) and not self._stopping.wait(BREATH_S):
                     pass

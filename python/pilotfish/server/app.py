@@ -162,6 +162,8 @@ def engine_settings(settings: Settings) -> EngineSettings:
     policy = settings.policy
     return EngineSettings(
         id_seed=settings.state.id_seed,
+        # Where draws can be repeated, births must come at the same place too.
+        growth="inline" if settings.state.id_seed else "background",
         mode=Mode[policy.mode.upper()],
         rollout_share=policy.rollout_share,
         rollout_salt=policy.rollout_salt,

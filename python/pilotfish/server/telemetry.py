@@ -52,6 +52,8 @@ EVENTS: Final = (
         tuple(Signal),
     ),
     ("learn_failed", "pilotfish_learning_failures", "Signal values the core refused.", "signal", tuple(Signal)),
+    ("birth", "pilotfish_model_births", "Models born from the log that took over.", None, ()),
+    ("change", "pilotfish_changes_detected", "Births because outcomes had left what was expected.", None, ()),
     ("outcome", "pilotfish_outcomes", "Outcomes acknowledged, repeats included.", None, ()),
     (
         "repeated_request",

@@ -27,6 +27,11 @@ def raising(error: BaseException) -> Callable[..., object]:
     return fail
 
 
+def serve(engine: Engine, decide: Callable[..., object]) -> None:
+    model = SimpleNamespace(decide=decide, version=engine.model.version)
+    engine._decider.serve(engine._learner.grown.serving._replace(model=model))  # type: ignore[arg-type]  # noqa: SLF001
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
@@ -39,7 +44,7 @@ def raising(error: BaseException) -> Callable[..., object]:
 def test_broken_policy_gives_the_baseline_with_certainty(
     engine: Engine, answer: Callable[..., object], reason: Reason
 ) -> None:
-    engine._decider._model = SimpleNamespace(decide=answer, learned_count=0)  # type: ignore[assignment]  # noqa: SLF001
+    serve(engine, answer)
     decision = engine.decide(ask(baseline_module="d"))
     assert (decision.module, decision.propensity, decision.source) == ("d", 1.0, Source.FALLBACK)
     assert reason in decision.reasons
@@ -52,9 +57,9 @@ def test_policy_that_answers_outside_the_legal_set_is_refused(engine: Engine) ->
 
     def illegal(*arguments: Any) -> SimpleNamespace:  # noqa: ANN401  whatever the core takes
         choice = honest(*arguments)
-        return SimpleNamespace(index=17, pmf=choice.pmf, scores=choice.scores, uncertainties=choice.uncertainties)
+        return SimpleNamespace(index=17, pmf=choice.pmf, scores=choice.scores, learned_count=choice.learned_count)
 
-    engine._decider._model = SimpleNamespace(decide=illegal, learned_count=0)  # type: ignore[assignment]  # noqa: SLF001
+    serve(engine, illegal)
     decision = engine.decide(ask(baseline_module="d"))
     assert (decision.module, decision.propensity, decision.source) == ("d", 1.0, Source.FALLBACK)
 

@@ -131,7 +131,7 @@ def test_log_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     with connection:
         connection.execute("UPDATE meta SET value = '99'")
     connection.close()
-    with pytest.raises(StateError, match=r"^schema_version == 99 in .*, must be 2; use the release that wrote it$"):
+    with pytest.raises(StateError, match=r"^schema_version == 99 in .*, must be 3; use the release that wrote it$"):
         ExperienceLog(tmp_path)
 
 

@@ -21,6 +21,9 @@ class Learned:
         self.calls = 0
         self._fail = fail
 
+    def bear(self) -> None:
+        pass
+
     def expire(self, _: int) -> bool:
         return False
 
