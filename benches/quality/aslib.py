@@ -22,8 +22,12 @@ FILES = ("runs.parquet", "features.parquet", "meta.json")
 
 
 def par10_reward(par10: Floats, cutoff: float) -> Floats:
-    """Return 1 − log(1 + PAR10) / log(1 + 10 cutoff), in [0, 1]: the log because runtimes span five decades."""
-    return np.asarray(np.clip(1.0 - np.log1p(par10) / np.log1p(10.0 * cutoff), 0.0, 1.0))
+    """Return 1 − log(1 + 20 PAR10 / cutoff) / log(201), in [0, 1].
+
+    The log because runtimes span decades, relative to the cutoff because what counts is whether it is met: an answer
+    within a twentieth of the time is worth more than 0.87, one at the last moment 0.43, none 0.
+    """
+    return np.asarray(np.clip(1.0 - np.log1p(20.0 * par10 / cutoff) / np.log1p(200.0), 0.0, 1.0))
 
 
 def recorded(runs: Mapping[str, NDArray[Any]], features: Mapping[str, NDArray[Any]], cutoff: float) -> Recorded:

@@ -1,13 +1,18 @@
-"""The adapter of Pilotfish's model: the default specification, every reward on the quality head."""
+"""The adapter of Pilotfish: the default specification, every reward on the quality head."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from benches.quality.policy import Decision, drawn
-from benches.quality.stream import Features, Outcome, Round
-from pilotfish._core import Model
+from benches.quality.stream import Arm, Features, Outcome, Round
+from pilotfish._core import History, Model
 from pilotfish.codes import Signal
+from pilotfish.engine.change import Change, change_of, new_detectors, weight_after
+from pilotfish.engine.growth import HISTORY_MAX, next_due
+from pilotfish.engine.health import LIVE_REWARD, Health
+from pilotfish.engine.representation import choose_model
 from pilotfish.engine.specification import DEFAULT_EXPLORER, model_specification
 from pilotfish.rewards import SIGNAL_NAMES, RewardFunction, weight_vector
 
@@ -16,7 +21,7 @@ WEIGHTS = weight_vector({Signal.QUALITY: 1.0})
 
 
 class Pilotfish:
-    """The served model.
+    """The served model, grown as the engine grows it; its log is a list.
 
     Args:
         rng: Makes the decision ids, from which every draw follows.
@@ -24,21 +29,50 @@ class Pilotfish:
     """
 
     def __init__(self, rng: np.random.Generator, floor: float | None = None) -> None:
-        explorer: dict[str, Any] = dict(DEFAULT_EXPLORER) | ({} if floor is None else {"floor": floor})
-        self._model = Model(model_specification(RewardFunction(), explorer=explorer))
+        self._explorer: dict[str, Any] = dict(DEFAULT_EXPLORER) | ({} if floor is None else {"floor": floor})
+        self._model = Model(self._specify({}))
+        self._rows: list[tuple[Any, ...]] = []
+        self._changes: list[Change] = []
+        self._detector = new_detectors()[QUALITY]
+        self._due = next_due(0)
+        self._health = Health()
         self._rng = rng
+
+    def _specify(self, encoder: Mapping[str, Any]) -> bytes:
+        return model_specification(RewardFunction(), encoder=dict(encoder), explorer=self._explorer)
 
     def decide(self, round_: Round) -> Decision:
         """Draw a module."""
-        modules = [(arm.name, dict(arm.features), arm.capabilities) for arm in round_.arms]
+        modules = [self._module(arm) for arm in round_.arms]
         choice = self._model.decide(self._rng.bytes(16), task_features(round_), round_.text, modules, WEIGHTS)
         return drawn(choice.index, np.frombuffer(choice.pmf))
 
     def learn(self, round_: Round, decision: Decision, outcome: Outcome) -> None:
         """Learn the reward as the quality of what was served."""
         arm = round_.arms[decision.index]
-        module = (arm.name, dict(arm.features), arm.capabilities)
-        self._model.learn(task_features(round_), round_.text, module, QUALITY, outcome.reward)
+        row = (task_features(round_), round_.text, self._module(arm))
+        residual, uncertainty = self._model.learn(*row, QUALITY, outcome.reward)
+        self._health.observe(arm.name, Signal.QUALITY, outcome.reward)
+        self._rows.append((*row, [(QUALITY, outcome.reward)]))
+        alarm = self._detector.observe(residual, arm.name, uncertainty)
+        if alarm is not None:
+            since = len(self._rows) - alarm.n_after
+            self._changes.append(change_of(alarm, QUALITY, since, since))
+        if alarm is not None or len(self._rows) >= self._due:
+            self._regrow()
+
+    def _module(self, arm: Arm) -> tuple[str, dict[str, Any], Any]:
+        live = self._health.live_reward(arm.name)
+        return arm.name, {**arm.features, **({} if live is None else {LIVE_REWARD: live})}, arm.capabilities
+
+    def _regrow(self) -> None:
+        history = History()
+        first = max(0, len(self._rows) - HISTORY_MAX)
+        for sequence, row in enumerate(self._rows[first:], first):
+            history.append(*row, weight_after(self._changes, sequence, row[2][0]))
+        self._model = choose_model(history, self._specify)
+        self._due = next_due(len(self._rows))
+        self._detector = new_detectors()[QUALITY]
 
 
 def task_features(round_: Round) -> Features:
