@@ -12,6 +12,7 @@ COMMANDS: Final = {
     "mode": "Show or set how far the policy may act.",
     "modules": "List or register modules.",
     "explain": "Explain a logged decision.",
+    "replay": "Make the log's decisions again and compare them bit for bit.",
     "health": "Ask for health; the exit code is the answer.",
     "config": "Check a configuration or show the effective one.",
     "version": "Print the version.",

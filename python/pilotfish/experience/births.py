@@ -7,9 +7,8 @@ import msgspec
 from pilotfish.experience.log import ExperienceLog, now_us
 
 _SELECT: Final = (
-    "SELECT b.sequence, v.version, v.specification, b.model_version, b.signal_sequence, b.change"
-    " FROM model_birth AS b JOIN model_version AS v ON v.number = b.model_version"
-    " WHERE b.base_version = ? ORDER BY b.sequence"
+    "SELECT b.base_version, b.sequence, v.version, v.specification, b.model_version, b.signal_sequence, b.change"
+    " FROM model_birth AS b JOIN model_version AS v ON v.number = b.model_version ORDER BY b.sequence"
 )
 
 
@@ -28,8 +27,19 @@ class Birth(msgspec.Struct, frozen=True, gc=False):
 
 def births(log: ExperienceLog, base_version: str) -> list[Birth]:
     """Return the births of models that grew from a configured specification, oldest first."""
+    return [birth for base, birth in all_births(log) if base == base_version]
+
+
+def all_births(log: ExperienceLog) -> list[tuple[str, Birth]]:
+    """Return every birth with the version of the configured specification that it grew from, oldest first."""
     with log.reading() as connection:
-        return [Birth(*row) for row in connection.execute(_SELECT, (base_version,)).fetchall()]
+        return [(base, Birth(*row)) for base, *row in connection.execute(_SELECT).fetchall()]
+
+
+def specifications(log: ExperienceLog) -> dict[str, bytes]:
+    """Return the specification of every model version."""
+    with log.reading() as connection:
+        return dict(connection.execute("SELECT version, specification FROM model_version").fetchall())
 
 
 def append_birth(
