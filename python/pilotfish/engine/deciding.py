@@ -12,12 +12,12 @@ from pilotfish._core import Choice, Model
 from pilotfish.codes import Mode, Reason, Source
 from pilotfish.engine.baseline import choose_baseline
 from pilotfish.engine.growth import Serving
-from pilotfish.engine.health import Health
+from pilotfish.engine.health import LIVE_REWARD, Health
 from pilotfish.engine.rollout import policy_share, served_probability, unit_fraction
 from pilotfish.exceptions import ConflictError, StateError
 from pilotfish.experience.log import ExperienceLog
 from pilotfish.experience.record import RECORD_FORMAT, DecisionRecord, LoggedDecision
-from pilotfish.request import Request
+from pilotfish.request import Module, Request
 from pilotfish.safety.guard import fault_of_answer, fault_of_choice
 from pilotfish.safety.legal_set import legal_set
 
@@ -87,6 +87,7 @@ class Decider:
         Raises:
             StateError: No candidate is legal (reason NO_LEGAL_MODULE).
         """
+        request = self._with_live_health(request)
         legal, removed = legal_set(request)
         for _, reason in removed:
             self._counters["removed", reason] += 1
@@ -146,6 +147,18 @@ class Decider:
         )
         module = request.candidates[served].name
         return Decision(decision_id.hex(), module, propensity, source, reasons, serving.model.version, record)
+
+    def _with_live_health(self, request: Request) -> Request:
+        """Attach how each candidate has done lately, so that it is on record with the decision."""
+        candidates = []
+        for module in request.candidates:
+            reward = self._health.live_reward(module.name)
+            if reward is None:
+                candidates.append(module)
+            else:
+                features = {**module.features, LIVE_REWARD: reward}
+                candidates.append(Module(module.name, features, module.capabilities, module.max_data_size_bytes))
+        return msgspec.structs.replace(request, candidates=tuple(candidates))
 
     def log(self, decisions: Sequence[Decision]) -> list[Decision | ConflictError]:
         """Put choices on record, all in one commit, and return what may be answered.

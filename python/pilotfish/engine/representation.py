@@ -15,7 +15,7 @@ from pilotfish._core import History, Model
 SLOTS_MAX: Final = 384
 """Slots of the declared block; features beyond it stay hashed. A decision costs the square of the slots per module."""
 
-SKEWED: Final = 1.5
+SKEWED: Final = 0.5
 """Skewness beyond which a number's logarithm is taken, if that is less skewed: an exponential's is 2, a normal's 0."""
 
 SPARSE: Final = 4

@@ -7,6 +7,9 @@ use std::sync::Arc;
 use crate::encoders::{Item, Module, Task, Value};
 use crate::error::Result;
 
+/// How the names of features begin that say how a module has done lately.
+const LIVE: &str = "live.";
+
 /// Labels beyond which a text feature is no category.
 const LABELS_MAX: usize = 64;
 
@@ -106,10 +109,13 @@ impl History {
         self.rows.is_empty()
     }
 
-    /// Whether any module has features or capabilities.
+    /// Whether any module has capabilities, or features other than the live ones that the engine attaches itself.
     #[must_use]
     pub fn describes_modules(&self) -> bool {
-        self.rows.iter().any(|row| !row.module_items.is_empty() || !row.tags.is_empty())
+        self.rows.iter().any(|row| {
+            let items = &self.items[row.module_items.clone()];
+            !row.tags.is_empty() || items.iter().any(|(name, _)| !self.text(*name).starts_with(LIVE))
+        })
     }
 
     /// Calls `see` for each row and each of its values, in order, with the row's number.

@@ -62,7 +62,21 @@ def test_health_survives_its_bytes_exactly() -> None:
     assert Health(first.state()).state() == first.state()
 
 
-def test_signals_other_than_completion_and_latency_leave_health_alone() -> None:
+def test_signals_other_than_completion_and_latency_leave_the_baseline_alone() -> None:
     recent = Health()
     recent.observe("a", Signal.QUALITY, 0.0)
-    assert recent.state() == Health().state()
+    assert (recent.of("a").success, recent.of("a").latency_known) == (1.0, False)
+
+
+def test_live_reward_is_the_weighted_mean_of_recent_utilities() -> None:
+    recent = Health()
+    assert recent.live_reward("a") is None
+    for value in (1.0, 0.0):
+        recent.observe("a", Signal.QUALITY, value)
+    recent.observe("a", Signal.COMPLETION, 1.0)
+    # Both signals weigh 1; the first two values count alike, 1/2 each.
+    assert recent.live_reward("a") == pytest.approx((0.5 + 1.0) / 2.0)
+    for _ in range(60):
+        recent.observe("a", Signal.QUALITY, 1.0)
+    assert recent.live_reward("a") == pytest.approx(1.0, abs=1e-4)
+    assert recent.live_reward("b") is None

@@ -3,6 +3,7 @@
 import random
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -37,8 +38,8 @@ def drawn(rng: random.Random) -> tuple[dict[int, float], frozenset[int]]:
     return values, frozenset(signal for signal in values if signal in DEFAULT_HALF_VALUES and rng.random() < 0.3)
 
 
-def scores(model: Model, weights: list[float], task: str = "ocr") -> list[float]:
-    return list(memoryview(model.decide(bytes(16), {"task.type": task}, "", OFFER, weights).scores).cast("d"))
+def scores(model: Model, weights: list[float], task: str = "ocr", offer: list[Any] = OFFER) -> list[float]:
+    return list(memoryview(model.decide(bytes(16), {"task.type": task}, "", offer, weights).scores).cast("d"))
 
 
 def copied(source: Engine, target: Engine, decision_id: str) -> None:
@@ -61,9 +62,13 @@ def test_score_is_the_weighted_mean_of_what_each_signal_predicts(seed: int, weig
             engine.record_outcome(Outcome(values, decision_id, lower_bounds=lower_bounds))
         observed = {signal for (what, signal), count in engine.counters.items() if what == "learned" and count}
         counted = [weight if i + 1 in observed else 0.0 for i, weight in enumerate(weights)]
-        heads = [scores(engine.model, [float(i == head) for i in range(N_SIGNALS)]) for head in range(N_SIGNALS)]
         request = Request(Task("ocr", features={"task.type": "ocr"}, weights=tuple(weights)), MODULES)
-        served = list(memoryview(engine.decide(request).record.scores).cast("d"))
+        record = engine.decide(request).record
+        served = list(memoryview(record.scores).cast("d"))
+        # With the candidates as they are on record: how they have done lately is attached.
+        offer = [(module.name, module.features, module.capabilities) for module in record.request.candidates]
+        one_signal = [[float(i == head) for i in range(N_SIGNALS)] for head in range(N_SIGNALS)]
+        heads = [scores(engine.model, weights, offer=offer) for weights in one_signal]
         engine.close()
     for k, score in enumerate(served):
         expected = sum(w * head[k] for w, head in zip(counted, heads, strict=True)) / (sum(counted) or 1.0)
