@@ -8,6 +8,7 @@ import json
 import math
 import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -41,13 +42,22 @@ def write(state_dir: Path, first: int, last: int, total: int) -> None:
         denied = (rng.choice(MODULES).name,) if number % 11 == 0 else ()
         request = Request(task, MODULES, unit_id=str(rng.randrange(1000)), denied_modules=denied)
         decision = engine.decide(request)
-        if number % 20 == 0:  # nothing is heard of some
+        if number % 20 == 0 or not decision.decision_id:  # nothing is heard of some, or the log was being folded
             continue
         place = [module.name for module in MODULES].index(decision.module)
         favourite = (TYPES.index(kind) + (number > total * 2 / 3) + (pages > 10)) % len(MODULES)
         quality = min(1.0, max(0.0, rng.gauss(0.8 if place == favourite else 0.4, 0.1)))
-        engine.record_outcome(Outcome({Signal.COMPLETION: 1.0, Signal.QUALITY: quality}, decision.decision_id))
+        _report(engine, Outcome({Signal.COMPLETION: 1.0, Signal.QUALITY: quality}, decision.decision_id))
     engine.close()
+
+
+def _report(engine: Engine, outcome: Outcome) -> None:
+    while True:
+        try:
+            engine.record_outcome(outcome)
+        except sqlite3.OperationalError:  # the log is being folded; a hub would try again too
+            continue
+        return
 
 
 def compare(state_dir: Path) -> dict[str, float]:

@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
 from pilotfish._core import ChangeDetector, Model
 from pilotfish.engine.change import Change, change_of, new_detectors, weight_after
-from pilotfish.engine.growth import Origin, Serving, gather, next_due, observed, specify, utility
+from pilotfish.engine.growth import Origin, Serving, next_due, observed, specify, train, utility
 from pilotfish.engine.representation import choose_model
 from pilotfish.exceptions import PilotfishError
 from pilotfish.experience.births import Birth, append_birth, births, place_of_change
@@ -96,11 +97,17 @@ class Grown:
         """
         origin, change = self._origin, self._change
         changes = self._changes if change is None else (*self._changes, change)
-        history = gather(self._log, self._rewards, up_to, changes)
+        configured = origin.specify(dict(origin.encoder))
         try:
-            model = choose_model(history, lambda keys: origin.specify(specify(origin.encoder, keys)))
+            model = train(
+                lambda history: choose_model(history, lambda keys: origin.specify(specify(origin.encoder, keys))),
+                configured,
+                self._log,
+                self._rewards,
+                up_to,
+                changes,
+            )
         except PilotfishError:
-            # One outcome that the core refuses must not end all growth; the configured layout learns row by row.
             logger.exception("no model could be born from the log; the present one stays")
             self._due, self._change = next_due(up_to), None
             return self
@@ -127,4 +134,5 @@ def born(
     """Return the model as it was at its birth."""
     if birth is None:
         return Model(origin.specify(dict(origin.encoder)))
-    return Model.trained(birth.specification, gather(log, rewards, birth.signal_sequence, changes))
+    specification = birth.specification
+    return train(partial(Model.trained, specification), specification, log, rewards, birth.signal_sequence, changes)

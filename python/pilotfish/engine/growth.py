@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from pilotfish._core import History, Model
 from pilotfish.codes import Signal
 from pilotfish.engine.change import Change, weight_after
+from pilotfish.exceptions import InvalidInputError
 from pilotfish.experience.log import ExperienceLog
 from pilotfish.experience.record import LoggedDecision
 from pilotfish.experience.signals import Kind, SignalRow, Use
@@ -70,7 +71,38 @@ def specify(base: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any
     return {**chosen, **base, "declared": declared + suggested}
 
 
-def gather(log: ExperienceLog, rewards: RewardFunction, up_to: int, changes: Iterable[Change]) -> History:
+def train(  # noqa: PLR0917  each is told by its type
+    make: Callable[[History], Model],
+    specification: bytes,
+    log: ExperienceLog,
+    rewards: RewardFunction,
+    up_to: int,
+    changes: Iterable[Change],
+) -> Model:
+    """Return what is made of the newest learned outcomes; those that the core refuses are left out.
+
+    Args:
+        make: From a history to a model.
+        specification: One that refuses the same outcomes as the model: only what a configuration declares is refused.
+        log: As in `gather`.
+        rewards: As in `gather`.
+        up_to: As in `gather`.
+        changes: As in `gather`.
+
+    Raises:
+        PilotfishError: The core refuses all the same.
+    """
+    changes = tuple(changes)
+    try:
+        return make(gather(log, rewards, up_to, changes))
+    except InvalidInputError:
+        # One outcome that is refused must not end all growth. It is rare, so it is looked for only now.
+        return make(gather(log, rewards, up_to, changes, sieve=Model(specification)))
+
+
+def gather(
+    log: ExperienceLog, rewards: RewardFunction, up_to: int, changes: Iterable[Change], sieve: Model | None = None
+) -> History:
     """Return the newest learned outcomes, in the order in which they were learned.
 
     Args:
@@ -78,15 +110,27 @@ def gather(log: ExperienceLog, rewards: RewardFunction, up_to: int, changes: Ite
         rewards: From raw values to utilities.
         up_to: Sequence number of the last signal value.
         changes: By which outcomes are weighed.
+        sieve: Outcomes that this model cannot encode are left out.
     """
     changes, history = tuple(changes), History()
     rows = takewhile(lambda row: row.sequence <= up_to, log.signals(max(0, up_to - HISTORY_MAX)))
     learned = (row for row in rows if row.use is Use.LEARNED)
     for sequence, values in groupby(learned, key=lambda row: row.decision_sequence):
         task, text, module = observed(log.decision_by_sequence(sequence))
+        if sieve is not None and not _encodes(sieve, task, text, module):
+            continue
         utilities = [(row.signal - 1, utility(rewards, row)) for row in values]
         history.append(task, text, module, utilities, weight_after(changes, sequence, module[0]))
     return history
+
+
+def _encodes(model: Model, task: Any, text: str, module: tuple[str, Any, Any]) -> bool:  # noqa: ANN401  the core's
+    try:
+        model.encode_task(task, text)
+        model.encode_module(task, module)
+    except InvalidInputError:
+        return False
+    return True
 
 
 def observed(decision: LoggedDecision) -> tuple[Any, str, tuple[str, Any, Any]]:

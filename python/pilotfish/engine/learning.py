@@ -248,7 +248,8 @@ class Learner:
         if row.use is Use.OTHER_MODULE:
             self._counters["not_learned", signal] += 1
             return
-        module = decision.module
+        # Whatever the core says of it: a fold that starts at a birth does not ask the core about what was before.
+        self.health.observe(decision.module, signal, value)
         try:
             if row.sequence > self.grown.born_at:
                 self.grown.learn(decision, row)
@@ -257,7 +258,6 @@ class Learner:
             self._counters["learn_failed", signal] += 1
             logger.exception("the core refused a logged outcome")
             return
-        self.health.observe(module, signal, value)
         self._counters["learned", signal] += 1
         if row.kind is Kind.LOWER_BOUND:
             self._counters["lower_bound", signal] += 1

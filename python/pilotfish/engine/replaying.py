@@ -9,6 +9,7 @@ import struct
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from heapq import heappop, heappush
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ import msgspec
 from pilotfish._core import Model
 from pilotfish.codes import Mode, Reason, Signal
 from pilotfish.engine.change import Change, weight_after
-from pilotfish.engine.growth import gather, observed, utility
+from pilotfish.engine.growth import observed, train, utility
 from pilotfish.engine.rollout import served_probability
 from pilotfish.exceptions import PilotfishError, StateError
 from pilotfish.experience.births import Birth, all_births, specifications
@@ -79,8 +80,9 @@ class _Life:
         if birth is None:
             self._model = Model(self._specification)
         else:
-            history = gather(self._log, self._rewards, birth.signal_sequence, self._changes)
-            self._model = Model.trained(self._specification, history)
+            up_to, specification = birth.signal_sequence, self._specification
+            make = partial(Model.trained, specification)
+            self._model = train(make, specification, self._log, self._rewards, up_to, self._changes)
 
     def at(self, learned_count: int) -> Model | None:
         """Return the model when it had learned so many values; None: it never had."""
