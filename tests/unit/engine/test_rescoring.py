@@ -27,7 +27,7 @@ half_value_sets = st.fixed_dictionaries({signal: st.floats(1e-3, 1e5) for signal
 
 
 def open_engine(state_dir: Path, rewards: RewardFunction | None = None) -> Engine:
-    return Engine(state_dir, EngineSettings(mode=Mode.ON, id_seed="rescoring"), rewards)
+    return Engine(state_dir, EngineSettings(mode=Mode.ON, id_seed="rescoring", growth="off"), rewards)
 
 
 def drawn(rng: random.Random) -> tuple[dict[int, float], frozenset[int]]:
