@@ -30,6 +30,8 @@ def info(socket: Path | None, *, json_: bool) -> None:
                 "decisions": answer.decision_count,
                 "signal values": answer.signal_value_count,
                 "learned": answer.learned_count,
+                "births": answer.birth_count,
+                "last change": answer.last_change or "none",
                 "fallbacks since start": answer.fallback_count,
                 "serving since": answer.start_time.ToDatetime().isoformat(sep=" ", timespec="seconds") + " UTC",
                 "state": answer.state_sha256,

@@ -42,6 +42,12 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     """The same for other modules."""
 
 
+def in_words(change: Change) -> str:
+    """Return what has changed since when, for people."""
+    where = ", ".join(change.modules) or "any module"
+    return f"{SIGNAL_NAMES[change.signal]} of {where} has changed since decision {change.since}"
+
+
 def new_detectors() -> tuple[ChangeDetector, ...]:
     """Return a detector per head; together they keep to ALPHA."""
     return tuple(ChangeDetector(ALPHA / len(SIGNAL_NAMES)) for _ in SIGNAL_NAMES)

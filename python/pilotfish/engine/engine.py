@@ -13,7 +13,7 @@ from pilotfish._core import ChangeDetector, Model
 from pilotfish.codes import Mode
 from pilotfish.engine.change import Change
 from pilotfish.engine.deciding import Decider, Decision, decision_of
-from pilotfish.engine.grown import Grown, born, last_birth
+from pilotfish.engine.grown import Grown, born, growth_in_words, last_birth
 from pilotfish.engine.growth import Origin
 from pilotfish.engine.health import Health
 from pilotfish.engine.learning import Learner
@@ -71,6 +71,7 @@ class Engine:
         settings = settings or EngineSettings()
         rewards = rewards or RewardFunction()
         origin = _origin(settings, rewards)
+        self._origin = origin
         self._grows_inline = settings.growth == "inline"
         self.counters: Counter[tuple[str, int]] = Counter()
         self.state_dir = state_dir
@@ -190,6 +191,10 @@ class Engine:
     def range_warnings(self) -> tuple[str, ...]:
         """What is wrong with the ranges of reported values, one sentence per signal."""
         return self._learner.ranges.warnings
+
+    def growth_in_words(self) -> tuple[int, str]:
+        """Return how many births there have been, and the last change in words; empty if there was none."""
+        return growth_in_words(self.log, self._origin)
 
     # -- state -----------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from functools import partial
 import msgspec
 
 from pilotfish._core import ChangeDetector, Model
-from pilotfish.engine.change import Change, change_of, new_detectors, weight_after
+from pilotfish.engine.change import Change, change_of, in_words, new_detectors, weight_after
 from pilotfish.engine.growth import Origin, Serving, next_due, observed, specify, train, utility
 from pilotfish.engine.representation import choose_model
 from pilotfish.exceptions import PilotfishError
@@ -15,7 +15,7 @@ from pilotfish.experience.births import Birth, append_birth, births, place_of_ch
 from pilotfish.experience.log import ExperienceLog
 from pilotfish.experience.record import LoggedDecision
 from pilotfish.experience.signals import SignalRow
-from pilotfish.rewards import SIGNAL_NAMES, RewardFunction
+from pilotfish.rewards import RewardFunction
 
 logger = logging.getLogger(__name__)
 
@@ -82,8 +82,7 @@ class Grown:
         if alarm is not None and self._change is None:
             since, n_before = place_of_change(self._log, row.signal, row.sequence, alarm.n_after)
             self._change = change_of(alarm, head, since, n_before)
-            where = ", ".join(alarm.modules) or "any module"
-            logger.warning("%s of %s has changed since decision %d", SIGNAL_NAMES[head], where, since)
+            logger.warning("%s", in_words(self._change))
 
     def is_due(self, folded: int) -> bool:
         """Return whether the log, of `folded` values, has doubled or the world has changed."""
@@ -119,6 +118,13 @@ class Grown:
         """Return the states of the detectors and the change that awaits its birth, for a checkpoint."""
         change = None if self._change is None else msgspec.msgpack.encode(self._change)
         return tuple(detector.state() for detector in self._detectors), change
+
+
+def growth_in_words(log: ExperienceLog, origin: Origin) -> tuple[int, str]:
+    """Return how many births there have been, and the last change in words; empty if there was none."""
+    known = births(log, origin.version) if origin.grows else []
+    _, changes = last_birth(log, origin)
+    return len(known), in_words(changes[-1]) if changes else ""
 
 
 def last_birth(log: ExperienceLog, origin: Origin) -> tuple[Birth | None, list[Change]]:

@@ -86,6 +86,7 @@ def control_methods(engine: Engine) -> Sequence[Method]:
     start_time_us = now_us()
 
     def get_info(_: control.GetInfoRequest) -> control.GetInfoResponse:
+        birth_count, last_change = engine.growth_in_words()
         response = control.GetInfoResponse(
             version=__version__,
             model_version=engine.model.version,
@@ -99,6 +100,8 @@ def control_methods(engine: Engine) -> Sequence[Method]:
             reward_version=REWARD_VERSION,
             state_sha256=engine.state_sha256(),
             range_warnings=engine.range_warnings,
+            birth_count=birth_count,
+            last_change=last_change,
         )
         response.start_time.FromMicroseconds(start_time_us)
         return response

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from pilotfish.v1 import policy_pb2 as pilotfish_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"pilotfish/v1/control_service.proto\x12\x0cpilotfish.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19pilotfish/v1/policy.proto\"\x10\n\x0eGetInfoRequest\"\xdd\x02\n\x0fGetInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12 \n\x04mode\x18\x03 \x01(\x0e\x32\x12.pilotfish.v1.Mode\x12\x15\n\rrollout_share\x18\x04 \x01(\x01\x12\x16\n\x0e\x64\x65\x63ision_count\x18\x05 \x01(\x03\x12\x1a\n\x12signal_value_count\x18\x06 \x01(\x03\x12\x15\n\rlearned_count\x18\x07 \x01(\x03\x12\x16\n\x0e\x66\x61llback_count\x18\x08 \x01(\x03\x12.\n\nstart_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x65xplorer\x18\n \x01(\t\x12\x16\n\x0ereward_version\x18\x0b \x01(\t\x12\x14\n\x0cstate_sha256\x18\x0c \x01(\t\x12\x16\n\x0erange_warnings\x18\r \x03(\t\"D\n\x16RegisterModulesRequest\x12*\n\x07modules\x18\x01 \x03(\x0b\x32\x14.pilotfish.v1.ModuleB\x03\xe0\x41\x02\"/\n\x17RegisterModulesResponse\x12\x14\n\x0cmodule_count\x18\x01 \x01(\x05\"\x14\n\x12ListModulesRequest\"<\n\x13ListModulesResponse\x12%\n\x07modules\x18\x01 \x03(\x0b\x32\x14.pilotfish.v1.Module\"\x93\x01\n\x0eSetModeRequest\x12%\n\x04mode\x18\x01 \x01(\x0e\x32\x12.pilotfish.v1.ModeB\x03\xe0\x41\x02\x12\x1f\n\rrollout_share\x18\x02 \x01(\x01\x42\x03\xe0\x41\x01H\x00\x88\x01\x01\x12\x12\n\x05\x61\x63tor\x18\x03 \x01(\tB\x03\xe0\x41\x02\x12\x13\n\x06reason\x18\x04 \x01(\tB\x03\xe0\x41\x01\x42\x10\n\x0e_rollout_share\"J\n\x0fSetModeResponse\x12 \n\x04mode\x18\x01 \x01(\x0e\x32\x12.pilotfish.v1.Mode\x12\x15\n\rrollout_share\x18\x02 \x01(\x01\"2\n\x16\x45xplainDecisionRequest\x12\x18\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\tB\x03\xe0\x41\x02\"\x8b\x03\n\x17\x45xplainDecisionResponse\x12(\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x16.pilotfish.v1.Decision\x12.\n\x0b\x65xplanation\x18\x02 \x01(\x0b\x32\x19.pilotfish.v1.Explanation\x12\x31\n\rdecision_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\ttask_type\x18\x04 \x01(\t\x12*\n\x07signals\x18\x05 \x03(\x0b\x32\x19.pilotfish.v1.SignalValue\x12\x32\n\x0f\x64\x65\x66\x61ult_signals\x18\x06 \x03(\x0b\x32\x19.pilotfish.v1.SignalValue\x12\x32\n\x0epresent_scores\x18\x07 \x03(\x0b\x32\x1a.pilotfish.v1.PresentScore\x12\x1d\n\x15present_learned_count\x18\x08 \x01(\x03\x12\x1d\n\x15present_model_version\x18\t \x01(\t\"\xc3\x01\n\x0cPresentScore\x12\x0e\n\x06module\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x13\n\x0buncertainty\x18\x03 \x01(\x01\x12\x1a\n\x12policy_probability\x18\x04 \x01(\x01\x12\x31\n\rcontributions\x18\x05 \x03(\x0b\x32\x1a.pilotfish.v1.Contribution\x12\x1b\n\x13other_contributions\x18\x06 \x01(\x01\x12\x13\n\x0bother_count\x18\x07 \x01(\x05\"+\n\x0c\x43ontribution\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x32\xb4\x03\n\x0e\x43ontrolService\x12\x46\n\x07GetInfo\x12\x1c.pilotfish.v1.GetInfoRequest\x1a\x1d.pilotfish.v1.GetInfoResponse\x12^\n\x0fRegisterModules\x12$.pilotfish.v1.RegisterModulesRequest\x1a%.pilotfish.v1.RegisterModulesResponse\x12R\n\x0bListModules\x12 .pilotfish.v1.ListModulesRequest\x1a!.pilotfish.v1.ListModulesResponse\x12\x46\n\x07SetMode\x12\x1c.pilotfish.v1.SetModeRequest\x1a\x1d.pilotfish.v1.SetModeResponse\x12^\n\x0f\x45xplainDecision\x12$.pilotfish.v1.ExplainDecisionRequest\x1a%.pilotfish.v1.ExplainDecisionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"pilotfish/v1/control_service.proto\x12\x0cpilotfish.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19pilotfish/v1/policy.proto\"\x10\n\x0eGetInfoRequest\"\x87\x03\n\x0fGetInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12 \n\x04mode\x18\x03 \x01(\x0e\x32\x12.pilotfish.v1.Mode\x12\x15\n\rrollout_share\x18\x04 \x01(\x01\x12\x16\n\x0e\x64\x65\x63ision_count\x18\x05 \x01(\x03\x12\x1a\n\x12signal_value_count\x18\x06 \x01(\x03\x12\x15\n\rlearned_count\x18\x07 \x01(\x03\x12\x16\n\x0e\x66\x61llback_count\x18\x08 \x01(\x03\x12.\n\nstart_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x65xplorer\x18\n \x01(\t\x12\x16\n\x0ereward_version\x18\x0b \x01(\t\x12\x14\n\x0cstate_sha256\x18\x0c \x01(\t\x12\x16\n\x0erange_warnings\x18\r \x03(\t\x12\x13\n\x0b\x62irth_count\x18\x0e \x01(\x05\x12\x13\n\x0blast_change\x18\x0f \x01(\t\"D\n\x16RegisterModulesRequest\x12*\n\x07modules\x18\x01 \x03(\x0b\x32\x14.pilotfish.v1.ModuleB\x03\xe0\x41\x02\"/\n\x17RegisterModulesResponse\x12\x14\n\x0cmodule_count\x18\x01 \x01(\x05\"\x14\n\x12ListModulesRequest\"<\n\x13ListModulesResponse\x12%\n\x07modules\x18\x01 \x03(\x0b\x32\x14.pilotfish.v1.Module\"\x93\x01\n\x0eSetModeRequest\x12%\n\x04mode\x18\x01 \x01(\x0e\x32\x12.pilotfish.v1.ModeB\x03\xe0\x41\x02\x12\x1f\n\rrollout_share\x18\x02 \x01(\x01\x42\x03\xe0\x41\x01H\x00\x88\x01\x01\x12\x12\n\x05\x61\x63tor\x18\x03 \x01(\tB\x03\xe0\x41\x02\x12\x13\n\x06reason\x18\x04 \x01(\tB\x03\xe0\x41\x01\x42\x10\n\x0e_rollout_share\"J\n\x0fSetModeResponse\x12 \n\x04mode\x18\x01 \x01(\x0e\x32\x12.pilotfish.v1.Mode\x12\x15\n\rrollout_share\x18\x02 \x01(\x01\"2\n\x16\x45xplainDecisionRequest\x12\x18\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\tB\x03\xe0\x41\x02\"\x8b\x03\n\x17\x45xplainDecisionResponse\x12(\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x16.pilotfish.v1.Decision\x12.\n\x0b\x65xplanation\x18\x02 \x01(\x0b\x32\x19.pilotfish.v1.Explanation\x12\x31\n\rdecision_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\ttask_type\x18\x04 \x01(\t\x12*\n\x07signals\x18\x05 \x03(\x0b\x32\x19.pilotfish.v1.SignalValue\x12\x32\n\x0f\x64\x65\x66\x61ult_signals\x18\x06 \x03(\x0b\x32\x19.pilotfish.v1.SignalValue\x12\x32\n\x0epresent_scores\x18\x07 \x03(\x0b\x32\x1a.pilotfish.v1.PresentScore\x12\x1d\n\x15present_learned_count\x18\x08 \x01(\x03\x12\x1d\n\x15present_model_version\x18\t \x01(\t\"\xc3\x01\n\x0cPresentScore\x12\x0e\n\x06module\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x13\n\x0buncertainty\x18\x03 \x01(\x01\x12\x1a\n\x12policy_probability\x18\x04 \x01(\x01\x12\x31\n\rcontributions\x18\x05 \x03(\x0b\x32\x1a.pilotfish.v1.Contribution\x12\x1b\n\x13other_contributions\x18\x06 \x01(\x01\x12\x13\n\x0bother_count\x18\x07 \x01(\x05\"+\n\x0c\x43ontribution\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x32\xb4\x03\n\x0e\x43ontrolService\x12\x46\n\x07GetInfo\x12\x1c.pilotfish.v1.GetInfoRequest\x1a\x1d.pilotfish.v1.GetInfoResponse\x12^\n\x0fRegisterModules\x12$.pilotfish.v1.RegisterModulesRequest\x1a%.pilotfish.v1.RegisterModulesResponse\x12R\n\x0bListModules\x12 .pilotfish.v1.ListModulesRequest\x1a!.pilotfish.v1.ListModulesResponse\x12\x46\n\x07SetMode\x12\x1c.pilotfish.v1.SetModeRequest\x1a\x1d.pilotfish.v1.SetModeResponse\x12^\n\x0f\x45xplainDecision\x12$.pilotfish.v1.ExplainDecisionRequest\x1a%.pilotfish.v1.ExplainDecisionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,27 +49,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETINFOREQUEST']._serialized_start=145
   _globals['_GETINFOREQUEST']._serialized_end=161
   _globals['_GETINFORESPONSE']._serialized_start=164
-  _globals['_GETINFORESPONSE']._serialized_end=513
-  _globals['_REGISTERMODULESREQUEST']._serialized_start=515
-  _globals['_REGISTERMODULESREQUEST']._serialized_end=583
-  _globals['_REGISTERMODULESRESPONSE']._serialized_start=585
-  _globals['_REGISTERMODULESRESPONSE']._serialized_end=632
-  _globals['_LISTMODULESREQUEST']._serialized_start=634
-  _globals['_LISTMODULESREQUEST']._serialized_end=654
-  _globals['_LISTMODULESRESPONSE']._serialized_start=656
-  _globals['_LISTMODULESRESPONSE']._serialized_end=716
-  _globals['_SETMODEREQUEST']._serialized_start=719
-  _globals['_SETMODEREQUEST']._serialized_end=866
-  _globals['_SETMODERESPONSE']._serialized_start=868
-  _globals['_SETMODERESPONSE']._serialized_end=942
-  _globals['_EXPLAINDECISIONREQUEST']._serialized_start=944
-  _globals['_EXPLAINDECISIONREQUEST']._serialized_end=994
-  _globals['_EXPLAINDECISIONRESPONSE']._serialized_start=997
-  _globals['_EXPLAINDECISIONRESPONSE']._serialized_end=1392
-  _globals['_PRESENTSCORE']._serialized_start=1395
-  _globals['_PRESENTSCORE']._serialized_end=1590
-  _globals['_CONTRIBUTION']._serialized_start=1592
-  _globals['_CONTRIBUTION']._serialized_end=1635
-  _globals['_CONTROLSERVICE']._serialized_start=1638
-  _globals['_CONTROLSERVICE']._serialized_end=2074
+  _globals['_GETINFORESPONSE']._serialized_end=555
+  _globals['_REGISTERMODULESREQUEST']._serialized_start=557
+  _globals['_REGISTERMODULESREQUEST']._serialized_end=625
+  _globals['_REGISTERMODULESRESPONSE']._serialized_start=627
+  _globals['_REGISTERMODULESRESPONSE']._serialized_end=674
+  _globals['_LISTMODULESREQUEST']._serialized_start=676
+  _globals['_LISTMODULESREQUEST']._serialized_end=696
+  _globals['_LISTMODULESRESPONSE']._serialized_start=698
+  _globals['_LISTMODULESRESPONSE']._serialized_end=758
+  _globals['_SETMODEREQUEST']._serialized_start=761
+  _globals['_SETMODEREQUEST']._serialized_end=908
+  _globals['_SETMODERESPONSE']._serialized_start=910
+  _globals['_SETMODERESPONSE']._serialized_end=984
+  _globals['_EXPLAINDECISIONREQUEST']._serialized_start=986
+  _globals['_EXPLAINDECISIONREQUEST']._serialized_end=1036
+  _globals['_EXPLAINDECISIONRESPONSE']._serialized_start=1039
+  _globals['_EXPLAINDECISIONRESPONSE']._serialized_end=1434
+  _globals['_PRESENTSCORE']._serialized_start=1437
+  _globals['_PRESENTSCORE']._serialized_end=1632
+  _globals['_CONTRIBUTION']._serialized_start=1634
+  _globals['_CONTRIBUTION']._serialized_end=1677
+  _globals['_CONTROLSERVICE']._serialized_start=1680
+  _globals['_CONTROLSERVICE']._serialized_end=2116
 # @@protoc_insertion_point(module_scope)

@@ -45,6 +45,8 @@ class GetInfoResponse(google.protobuf.message.Message):
     REWARD_VERSION_FIELD_NUMBER: builtins.int
     STATE_SHA256_FIELD_NUMBER: builtins.int
     RANGE_WARNINGS_FIELD_NUMBER: builtins.int
+    BIRTH_COUNT_FIELD_NUMBER: builtins.int
+    LAST_CHANGE_FIELD_NUMBER: builtins.int
     version: builtins.str
     """Version of Pilotfish."""
     model_version: builtins.str
@@ -67,6 +69,10 @@ class GetInfoResponse(google.protobuf.message.Message):
     """Version of the reward function."""
     state_sha256: builtins.str
     """SHA-256 of the learned state, 64 hexadecimal digits; equal states have equal sums."""
+    birth_count: builtins.int
+    """Models born from the log so far, the present one included; 0 while the configured one answers."""
+    last_change: builtins.str
+    """The last change of the world that called for a birth, one sentence; empty if there was none."""
     @property
     def start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """When this process began to serve."""
@@ -93,9 +99,11 @@ class GetInfoResponse(google.protobuf.message.Message):
         reward_version: builtins.str = ...,
         state_sha256: builtins.str = ...,
         range_warnings: collections.abc.Iterable[builtins.str] | None = ...,
+        birth_count: builtins.int = ...,
+        last_change: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["start_time", b"start_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["decision_count", b"decision_count", "explorer", b"explorer", "fallback_count", b"fallback_count", "learned_count", b"learned_count", "mode", b"mode", "model_version", b"model_version", "range_warnings", b"range_warnings", "reward_version", b"reward_version", "rollout_share", b"rollout_share", "signal_value_count", b"signal_value_count", "start_time", b"start_time", "state_sha256", b"state_sha256", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["birth_count", b"birth_count", "decision_count", b"decision_count", "explorer", b"explorer", "fallback_count", b"fallback_count", "last_change", b"last_change", "learned_count", b"learned_count", "mode", b"mode", "model_version", b"model_version", "range_warnings", b"range_warnings", "reward_version", b"reward_version", "rollout_share", b"rollout_share", "signal_value_count", b"signal_value_count", "start_time", b"start_time", "state_sha256", b"state_sha256", "version", b"version"]) -> None: ...
 
 global___GetInfoResponse = GetInfoResponse
 

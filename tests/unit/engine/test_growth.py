@@ -46,6 +46,7 @@ def test_births_come_at_doublings_and_survive_restart_with_and_without_checkpoin
     engine = open_grown(tmp_path)
     live(engine, 150)
     assert births(engine) == [32, 64, 128]
+    assert engine.growth_in_words() == (3, "")
     state = engine.state_sha256()
     assert folded_sha256(engine) == state
     engine.close()
@@ -231,6 +232,8 @@ def test_a_swap_is_detected_and_the_model_recovers(tmp_path: Path) -> None:
     assert engine.counters["change", 0] == 1
     assert abs(change.since - SWAP_AT) <= 30
     assert change.weight < 0.1
+    count, said = engine.growth_in_words()
+    assert (count, said) == (len(births(engine)), f"quality of marker has changed since decision {change.since}")
 
     model, late = engine.model, engine.model.arrays()
     engine.record_outcome(Outcome({Signal.QUALITY: 1.0}, early.decision_id))  # of a decision before the change
