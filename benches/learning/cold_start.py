@@ -6,13 +6,14 @@ worked with eight other modules knows it; if the tags are permuted meanwhile, wh
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benches.learning.figure import Figure, mean_and_error, ratio_and_error
 from benches.learning.passage import Watched, passage
-from benches.quality.stream import Arm, generator, shuffled_names
+from benches.quality.stream import Arm, Floats, generator, shuffled_names
 from benches.quality.synthetic import KINDS, World, bernoulli, stream
 
 STUDY: Final = "cold start"
@@ -35,15 +36,15 @@ class Sizes(NamedTuple):
     """After which regret is compared with that of uniform choice."""
     overcome: int = 1_000
     """Within which a wrong prior must be overcome."""
-    n: int = 2_000
+    n: int = 1_500
     """With the modules of the comparison."""
 
 
 class Team(NamedTuple):
     """Eight modules: which type of task each suits, int [8], and the means, float64 [4 types, 8 modules]."""
 
-    suited: Any
-    means: Any
+    suited: NDArray[np.int64]
+    means: Floats
 
 
 def team(rng: np.random.Generator) -> Team:

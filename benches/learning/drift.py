@@ -49,7 +49,7 @@ class Sizes(NamedTuple):
     """Numbers of decisions."""
 
     change: int = 5_000
-    after: int = 3_000
+    after: int = 2_000
     window: int = 200
 
 

@@ -167,7 +167,7 @@ def test_alarms_of_a_pass_are_counted_from_its_first_decision() -> None:
 
 
 def test_without_an_alarm_a_blinded_detector_changes_nothing() -> None:
-    world = cold_start.world(generator(6), 300, "new")
+    world = cold_start.world(generator(6), 100, "new")
     tracks = [passage(stream(world), Watched(generator(7), detects=detects)) for detects in (True, False)]
 
     assert tracks[0].alarms == []
@@ -191,9 +191,9 @@ def test_every_study_plays_every_case_with_as_many_seeds_as_it_affords() -> None
 @pytest.mark.parametrize(
     ("study", "sizes", "rows"),
     [
-        (cold_start, cold_start.Sizes(before=80, first=40, overcome=60, n=80), 11),
-        (new_module, new_module.Sizes(added=60, after=120, judged=120, before=40, window=20), 4),
-        (drift, drift.Sizes(change=60, after=60, window=20), 12),
+        (cold_start, cold_start.Sizes(before=30, first=20, overcome=30, n=40), 11),
+        (new_module, new_module.Sizes(added=40, after=60, judged=60, before=40, window=20), 4),
+        (drift, drift.Sizes(change=20, after=20, window=10), 12),
         (stationary, stationary.Sizes(n=60), 4),
     ],
 )
