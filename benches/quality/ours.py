@@ -26,9 +26,10 @@ class Pilotfish:
     Args:
         rng: Makes the decision ids, from which every draw follows.
         floor: Least probability of a module times their number; None: the default's.
+        tells_live: The setting `policy.live_reward`.
     """
 
-    def __init__(self, rng: np.random.Generator, floor: float | None = None) -> None:
+    def __init__(self, rng: np.random.Generator, floor: float | None = None, *, tells_live: bool = False) -> None:
         self._explorer: dict[str, Any] = dict(DEFAULT_EXPLORER) | ({} if floor is None else {"floor": floor})
         self._model = Model(self._specify({}))
         self._rows: list[tuple[Any, ...]] = []
@@ -36,6 +37,7 @@ class Pilotfish:
         self._detector = new_detectors()[QUALITY]
         self._due = next_due(0)
         self._health = Health()
+        self._tells_live = tells_live
         self._rng = rng
 
     def _specify(self, encoder: Mapping[str, Any]) -> bytes:
@@ -62,14 +64,15 @@ class Pilotfish:
             self._regrow()
 
     def _module(self, arm: Arm) -> tuple[str, dict[str, Any], Any]:
-        live = self._health.live_reward(arm.name)
+        live = self._health.live_reward(arm.name) if self._tells_live else None
         return arm.name, {**arm.features, **({} if live is None else {LIVE_REWARD: live})}, arm.capabilities
 
     def _regrow(self) -> None:
         history = History()
         first = max(0, len(self._rows) - HISTORY_MAX)
         for sequence, row in enumerate(self._rows[first:], first):
-            history.append(*row, weight_after(self._changes, sequence, row[2][0]))
+            task, text, module, values = row
+            history.append(task, text, module, values, weight_after(self._changes, sequence, module[0]))
         self._model = choose_model(history, self._specify)
         self._due = next_due(len(self._rows))
         self._detector = new_detectors()[QUALITY]

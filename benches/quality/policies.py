@@ -27,9 +27,9 @@ class Entry(NamedTuple):
     needs_fixed_arms: bool = False
 
 
-def ours(name: str, floor: float | None) -> Entry:
+def ours(name: str, floor: float | None, *, tells_live: bool = False) -> Entry:
     """Return our policy with this floor; None: the default's."""
-    return Entry(name, "ours", lambda rng, _: Pilotfish(rng, floor))
+    return Entry(name, "ours", lambda rng, _: Pilotfish(rng, floor, tells_live=tells_live))
 
 
 def lin_ucb(alpha: float, *, scaled: bool) -> Entry:
@@ -54,6 +54,7 @@ ENTRIES: tuple[Entry, ...] = (
     ours(OURS, None),
     ours(f"{OURS} floor 0", 0.0),
     ours(f"{OURS} floor 2%", 0.02),
+    ours(f"{OURS} live", None, tells_live=True),
     *(lin_ucb(alpha, scaled=False) for alpha in ALPHAS),
     *(lin_ucb(alpha, scaled=True) for alpha in SCALED_ALPHAS),
     *(

@@ -30,7 +30,7 @@ TASKS = ("ocr", "search", "answer")
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine per explorer that has learned a little, so that scores differ and no arm is hopeless."""
     explorer = json.loads(_core.explorer_default(request.param))
-    opened = Engine(tmp_path_factory.mktemp("state"), EngineSettings(mode=Mode.ON, explorer=explorer))
+    opened = Engine(tmp_path_factory.mktemp("state"), EngineSettings(mode=Mode.ON, growth="off", explorer=explorer))
     teach(opened, random.Random(5))
     yield opened
     opened.close()
@@ -117,7 +117,7 @@ class FaultyModel:
         self, model: _core.Model, fault: Callable[[list[float], random.Random], tuple[int, list[float]]]
     ) -> None:
         self._model, self._fault, self._rng = model, fault, random.Random(1)
-        self.learned_count = model.learned_count
+        self.version = model.version
 
     def decide(self, *arguments: Any) -> SimpleNamespace:  # noqa: ANN401  whatever the core takes
         choice = self._model.decide(*arguments)
@@ -126,7 +126,8 @@ class FaultyModel:
         packed[:] = memoryview(bytes(choice.pmf)).cast("d")
         for i, p in enumerate(pmf):
             packed[i] = p
-        return SimpleNamespace(index=index, pmf=bytes(packed), scores=choice.scores, uncertainties=choice.uncertainties)
+        kept = {name: getattr(choice, name) for name in ("scores", "uncertainties", "learned_count")}
+        return SimpleNamespace(index=index, pmf=bytes(packed), **kept)
 
 
 def softmax_logged_for_argmax(pmf: list[float], _: random.Random) -> tuple[int, list[float]]:
@@ -160,7 +161,9 @@ def override_keeps_the_drawn_propensity(pmf: list[float], rng: random.Random) ->
 
 @pytest.fixture
 def thompson(tmp_path: Path) -> Iterator[Engine]:
-    opened = Engine(tmp_path, EngineSettings(mode=Mode.ON, explorer={"kind": "thompson", "scale": 1.0, "floor": 0.05}))
+    opened = Engine(
+        tmp_path, EngineSettings(mode=Mode.ON, growth="off", explorer={"kind": "thompson", "scale": 1.0, "floor": 0.05})
+    )
     teach(opened, random.Random(5))
     yield opened
     opened.close()
@@ -179,8 +182,9 @@ def thompson(tmp_path: Path) -> Iterator[Engine]:
 def test_known_propensity_bug_is_caught(
     thompson: Engine, fault: Callable[[list[float], random.Random], tuple[int, list[float]]]
 ) -> None:
-    decider = thompson._decider  # noqa: SLF001  the bug has to sit inside
-    decider._model = FaultyModel(thompson.model, fault)  # type: ignore[assignment]  # noqa: SLF001
+    serving = thompson._learner.grown.serving  # noqa: SLF001  the bug has to sit inside
+    faulty = serving._replace(model=FaultyModel(thompson.model, fault))  # type: ignore[arg-type]
+    thompson._decider.serve(faulty)  # noqa: SLF001
     assert not audit(configurations(thompson, 100, N_DRAWS, seed=2)).passes
 
 

@@ -52,6 +52,7 @@ class Decider:
         health: What the baseline looks at.
         default_weights: Weights of requests that bring none, in head order.
         salt: Key of the rollout's hash, at most 64 bytes.
+        live_reward: Whether candidates carry how they have done lately.
         counters: Where events are counted, by (what, detail).
     """
 
@@ -63,6 +64,7 @@ class Decider:
         health: Health,
         default_weights: tuple[float, ...],
         salt: bytes,
+        live_reward: bool,
         counters: Counter[tuple[str, int]],
     ) -> None:
         self._numbers: dict[str, int] = {}
@@ -71,6 +73,7 @@ class Decider:
         self._health = health
         self._default_weights = default_weights
         self._salt = salt
+        self._live_reward = live_reward
         self._counters = counters
         # No exposure until the engine has read what is in force.
         self.mode = Mode.OFF
@@ -87,7 +90,7 @@ class Decider:
         Raises:
             StateError: No candidate is legal (reason NO_LEGAL_MODULE).
         """
-        request = self._with_live_health(request)
+        request = self._with_live_reward(request)
         legal, removed = legal_set(request)
         for _, reason in removed:
             self._counters["removed", reason] += 1
@@ -148,8 +151,10 @@ class Decider:
         module = request.candidates[served].name
         return Decision(decision_id.hex(), module, propensity, source, reasons, serving.model.version, record)
 
-    def _with_live_health(self, request: Request) -> Request:
+    def _with_live_reward(self, request: Request) -> Request:
         """Attach how each candidate has done lately, so that it is on record with the decision."""
+        if not self._live_reward:
+            return request
         candidates = []
         for module in request.candidates:
             reward = self._health.live_reward(module.name)

@@ -44,6 +44,8 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Key of the rollout's hash; the same in every sidecar that shares units. At most 64 bytes."""
     id_seed: str = ""
     """If not empty, decision ids and with them all draws follow from it; for simulations. At most 64 bytes."""
+    live_reward: bool = False
+    """Whether the policy is told how each candidate has done lately; see `PolicySettings.live_reward`."""
     growth: Growth = "background"
     """Whether models are born from the log when it has doubled or the world has changed: `off`; `background`, on a
     thread of its own; `inline`, before what made it due is answered, so that simulations can be repeated."""
@@ -86,6 +88,7 @@ class Engine:
                 health=self._learner.health,
                 default_weights=rewards.weights,
                 salt=settings.rollout_salt.encode(),
+                live_reward=settings.live_reward,
                 counters=self.counters,
             )
             self._learner.on_birth = self._decider.serve

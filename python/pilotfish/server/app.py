@@ -167,6 +167,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
         mode=Mode[policy.mode.upper()],
         rollout_share=policy.rollout_share,
         rollout_salt=policy.rollout_salt,
+        live_reward=policy.live_reward,
         encoder=policy.encoder,
         learner=policy.learner,
         explorer=policy.explorer,

@@ -87,6 +87,9 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Share of units that mode rollout of a fresh state directory gives to the policy. It has shown nothing yet."""
     rollout_salt: str = "pilotfish"
     """Key of the rollout's hash, at most 64 bytes; the same in sidecars that share units."""
+    live_reward: bool = False
+    """Whether each candidate carries how it has done lately, as a feature on record. For modules that are slow or fail
+    for everybody for a while. It hides abrupt changes from the change detector, which needs a model to be surprised."""
     encoder: dict[str, Any] = {}
     """Keys that replace the default encoder's."""
     learner: dict[str, Any] = {}

@@ -63,7 +63,8 @@ def test_a_birth_is_due_for_a_checkpoint_at_once(tmp_path: Path) -> None:
     live(engine, 31)
     assert not engine._learner.checkpoint_due  # noqa: SLF001
     live(engine, 1)
-    assert engine._learner.checkpoint_due  # noqa: SLF001
+    is_due_now: bool = engine._learner.checkpoint_due  # noqa: SLF001
+    assert is_due_now
     engine.close()
 
 

@@ -68,12 +68,12 @@ def test_mismatch_is_counted_by_block_and_logged_once_until_it_is_cured(caplog: 
 
 
 def test_engine_warns_and_still_does_after_a_restart(tmp_path: Path) -> None:
-    engine = Engine(tmp_path, EngineSettings(mode=Mode.ON))
+    engine = Engine(tmp_path, EngineSettings(mode=Mode.ON, growth="off"))
     for value, decision_id in zip(SLOW, decisions(engine, BLOCK), strict=True):
         engine.record_outcome(Outcome({Signal.LATENCY_MS: value, Signal.QUALITY: value % 2}, decision_id=decision_id))
     assert engine.range_warnings == (TOO_SLOW,)
     engine.close()
-    engine = Engine(tmp_path, EngineSettings(mode=Mode.ON))
+    engine = Engine(tmp_path, EngineSettings(mode=Mode.ON, growth="off"))
     assert engine.range_warnings == (TOO_SLOW,)
     engine.close()
     cured = Engine(tmp_path, EngineSettings(mode=Mode.ON), RewardFunction(half_values={Signal.LATENCY_MS: 1e5}))

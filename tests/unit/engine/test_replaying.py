@@ -18,7 +18,7 @@ from pilotfish.engine.replaying import replay
 from pilotfish.experience.births import all_births
 from pilotfish.experience.log import ExperienceLog
 from pilotfish.experience.record import DecisionRecord, decode_record, encode_record
-from pilotfish.request import Outcome, Request, Task
+from pilotfish.request import Features, Outcome, Request, Task
 from tests.unit.engine.growing import MODULES, NAMES, live, open_grown
 
 N_MIXED = 60
@@ -32,7 +32,7 @@ def live_in_every_way(engine: Engine, seed: int) -> None:
         if number % 10 == 0:
             engine.set_mode(rng.choice(list(Mode)[1:]), 0.5, "test", "every mode")
         weights = tuple(rng.random() for _ in Signal) if rng.random() < 0.3 else None
-        features = {"size": rng.gauss(0.0, 1.0), "kind": rng.choice("ab"), "flag": rng.random() < 0.5}
+        features: Features = {"size": rng.gauss(0.0, 1.0), "kind": rng.choice("ab"), "flag": rng.random() < 0.5}
         task = Task("t", rng.choice(("", "a scanned page")), features, weights=weights)
         denied = (rng.choice(NAMES),) if rng.random() < 0.3 else ()
         decision = engine.decide(Request(task, MODULES, unit_id=str(rng.randrange(9)), denied_modules=denied))

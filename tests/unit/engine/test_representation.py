@@ -12,6 +12,7 @@ from pilotfish._core import History
 from pilotfish.engine.growth import specify
 from pilotfish.engine.representation import SLOTS_MAX, SPARSE, choose_model, declare
 from pilotfish.engine.specification import model_specification
+from pilotfish.request import Features
 from pilotfish.rewards import RewardFunction
 
 QUALITY = 3
@@ -93,7 +94,7 @@ def chosen(
     """Returns the encoder that is chosen for a world of two numbers and a category."""
     rng, made = random.Random(3), History()
     for _ in range(count):
-        task = {"x": rng.gauss(0.0, 1.0), "y": rng.gauss(0.0, 1.0), "kind": rng.choice("pqr")}
+        task: Features = {"x": rng.gauss(0.0, 1.0), "y": rng.gauss(0.0, 1.0), "kind": rng.choice("pqr")}
         name = rng.choice(sorted(module))
         utility = min(1.0, max(0.0, reward(task, name) + rng.gauss(0.0, 0.02)))
         made.append(task, "", (name, dict(module[name]), ()), [(QUALITY, utility)])

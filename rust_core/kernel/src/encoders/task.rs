@@ -129,7 +129,13 @@ impl TaskEncoder {
     }
 
     fn encode_item(&self, item: &Item<'_>, features: &mut TaskFeatures, x: &mut [f64]) -> Result<()> {
-        match (self.find(item.name), item.value) {
+        let found = self.find(item.name);
+        // A flag that is declared as a number is 0 or 1, as `History::describe` has it.
+        let value = match (found, item.value) {
+            (Some((_, Declared::Number { .. })), Value::Flag(flag)) => Value::Number(f64::from(u8::from(flag))),
+            (_, value) => value,
+        };
+        match (found, value) {
             (Some((first, Declared::Number { center, scale, log, indicator, .. })), Value::Number(number)) => {
                 let value = scale_number(number, *center, *scale, *log);
                 x[first] = value;
@@ -269,6 +275,13 @@ mod tests {
             assert_eq!(x[1..7], [0.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
             assert_eq!(x[7..15].iter().filter(|v| **v != 0.0).count(), 2);
         }
+    }
+
+    #[test]
+    fn a_flag_declared_as_a_number_is_zero_or_one() {
+        let as_number = |number| encode(&[item("size", Value::Number(number))]).unwrap();
+        let as_flag = |flag| encode(&[item("size", Value::Flag(flag))]).unwrap();
+        assert_eq!((as_flag(true), as_flag(false)), (as_number(1.0), as_number(0.0)));
     }
 
     #[test]
