@@ -228,13 +228,13 @@ def test_a_swap_is_detected_and_the_model_recovers(tmp_path: Path) -> None:
         last = live(engine, 50, 3 + part, swapped=True)
     assert before > 0.8
     assert struck < 0.5
-    assert last > struck + 0.15
+    assert last > 0.75
     (change,) = changes(engine)
     assert engine.counters["change", 0] == 1
     assert abs(change.since - SWAP_AT) <= 30
     assert change.weight < 0.1
     count, said = engine.growth_in_words()
-    assert (count, said) == (len(births(engine)), f"quality of marker has changed since decision {change.since}")
+    assert (count, said) == (len(births(engine)), f"quality of any module has changed since decision {change.since}")
 
     model, late = engine.model, engine.model.arrays()
     engine.record_outcome(Outcome({Signal.QUALITY: 1.0}, early.decision_id))  # of a decision before the change
