@@ -117,7 +117,7 @@ impl Model {
     ) -> PyResult<Choice> {
         let py = seed.py();
         let held = read_modules(modules, |name| text("module name", name.clone()))?;
-        let names: Vec<&str> = held.iter().map(|name| borrow("module name", name)).collect::<PyResult<_>>()?;
+        let names = collect(held.iter().map(|name| borrow("module name", name)))?;
         space::with(|space| {
             let Space { scratch, context: context_values, shared: shared_values, weights: weight_values } = space;
             read_vector("context", context, context_values)?;
@@ -269,10 +269,19 @@ fn read_modules<'py, T>(
     read: impl Fn(&Bound<'py, PyAny>) -> PyResult<T>,
 ) -> PyResult<Vec<T>> {
     if let Ok(list) = modules.cast::<PyList>() {
-        list.iter().map(|module| read(&module)).collect()
+        collect(list.iter().map(|module| read(&module)))
     } else if let Ok(tuple) = modules.cast::<PyTuple>() {
-        tuple.iter().map(|module| read(&module)).collect()
+        collect(tuple.iter().map(|module| read(&module)))
     } else {
         Err(invalid(modules.py(), "modules", type_name(modules), "a list or a tuple"))
     }
+}
+
+/// As `collect`, which does not know how many will come when one may be an error, and grows its vector step by step.
+fn collect<T>(items: impl ExactSizeIterator<Item = PyResult<T>>) -> PyResult<Vec<T>> {
+    let mut all = Vec::with_capacity(items.len());
+    for item in items {
+        all.push(item?);
+    }
+    Ok(all)
 }

@@ -116,6 +116,29 @@ fn decisions_go_on_while_another_thread_learns() {
 }
 
 #[test]
+fn a_name_that_comes_twice_is_refused_whether_it_is_known_or_not() {
+    let model = Model::new(support::spec().as_bytes()).unwrap();
+    let (x, mut scratch) = (vec![0.5; model.n_context()], Scratch::default());
+    // More names than the bits of one word.
+    let names: Vec<String> = (0..130).map(|i| format!("module {i}")).collect();
+    for name in &names {
+        let learned = model.learn_encoded(&x, None, name, Happened::now(0, 0.5), &mut scratch);
+        assert!(learned.is_ok());
+    }
+    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut decide = |modules: &[&str]| {
+        let chosen = model.decide_encoded(&[0; 16], &x, None, modules, &[1.0, 1.0], &mut scratch);
+        chosen.map_or_else(|error| error.to_string(), |_| "taken".to_owned())
+    };
+    for twice in [known[0], known[64], known[129], "new"] {
+        let refusal = format!("modules[3].name == {twice}, must be in the list once");
+        assert_eq!(decide(&[known[1], twice, "other", twice]), refusal);
+        assert_eq!(decide(&[known[1], twice, "other"]), "taken", "a refusal leaves nothing behind");
+    }
+    assert_eq!(decide(&known), "taken");
+}
+
+#[test]
 fn requests_that_break_a_rule_are_refused_by_name() {
     let model = Model::new(support::spec().as_bytes()).unwrap();
     let x = vec![0.0; model.n_context()];

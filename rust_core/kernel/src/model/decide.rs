@@ -187,9 +187,14 @@ fn check_count(n_modules: usize) -> Result<()> {
 }
 
 /// Finds each candidate's arm; refuses empty names and names that come twice.
+///
+/// Two known names are the same if and only if their places are, and one bit per place tells that; only names that are not
+/// known yet are sorted.
 fn resolve<'a>(names: &Names, n_modules: usize, name: impl Fn(usize) -> &'a str, scratch: &mut Scratch) -> Result<()> {
-    let Scratch { hashes, places, .. } = scratch;
-    hashes.clear();
+    let Scratch { met, unknown, places, .. } = scratch;
+    met.clear();
+    met.resize(names.len().div_ceil(64), 0);
+    unknown.clear();
     places.clear();
     for i in 0..n_modules {
         let text = name(i);
@@ -197,17 +202,31 @@ fn resolve<'a>(names: &Names, n_modules: usize, name: impl Fn(usize) -> &'a str,
             return Err(KernelError::invalid(format!("modules[{i}].name"), "\"\"", "a text that is not empty"));
         }
         let hash = Names::hash(text);
-        hashes.push((hash, i));
-        places.push(names.find(hash, text));
+        let place = names.find(hash, text);
+        match place {
+            Some(place) => {
+                let (word, bit) = (&mut met[place / 64], 1_u64 << (place % 64));
+                if *word & bit != 0 {
+                    return Err(refuse_again(i, text));
+                }
+                *word |= bit;
+            }
+            None => unknown.push((hash, i)),
+        }
+        places.push(place);
     }
-    hashes.sort_unstable();
+    unknown.sort_unstable();
     // Equal names have equal hashes; different names almost never do, and then they are compared.
-    for (at, (hash, i)) in hashes.iter().enumerate() {
-        for (_, j) in hashes.iter().skip(at + 1).take_while(|(other, _)| other == hash) {
+    for (at, (hash, i)) in unknown.iter().enumerate() {
+        for (_, j) in unknown.iter().skip(at + 1).take_while(|(other, _)| other == hash) {
             if name(*i) == name(*j) {
-                return Err(KernelError::invalid(format!("modules[{j}].name"), name(*j), "in the list once"));
+                return Err(refuse_again(*j, name(*j)));
             }
         }
     }
     Ok(())
+}
+
+fn refuse_again(i: usize, name: &str) -> KernelError {
+    KernelError::invalid(format!("modules[{i}].name"), name, "in the list once")
 }

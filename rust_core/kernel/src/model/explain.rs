@@ -9,7 +9,7 @@ use crate::encoders::{
     Feature, Item, Module, Task, gather, label_hash, scatter, shortening, undeclared, visit_module, visit_words,
 };
 use crate::error::{KernelError, Result};
-use crate::linalg::{Lane, add_scaled, dot, zeros};
+use crate::linalg::{Lane, add_scaled, zeros};
 use crate::names::Names;
 
 impl Model {
@@ -81,9 +81,7 @@ impl Model {
             add_scaled(&mut shared, share, &head.shared.mean);
             let Some(arm) = head.arm(place) else { continue };
             add_scaled(&mut own, share, &arm.mean);
-            for (slot, row) in own.as_flattened_mut().iter_mut().zip(arm.geometry.coupling.iter_rows()) {
-                *slot -= share * dot(row, &head.shared.mean);
-            }
+            arm.geometry.coupling.subtract_product(share, &head.shared.mean, &mut own);
         }
         (own, shared)
     }

@@ -13,7 +13,10 @@ pub struct Scratch {
     pub(super) nonzero: Vec<u32>,
     /// One z per candidate, each in whole lanes.
     pub(super) z: Vec<Lane>,
-    pub(super) hashes: Vec<(u64, usize)>,
+    /// One bit per known name: whether this decision has met it.
+    pub(super) met: Vec<u64>,
+    /// Hash and place in the decision of names that are not known.
+    pub(super) unknown: Vec<(u64, usize)>,
     pub(super) places: Vec<Option<usize>>,
     pub(super) u: Vec<Lane>,
     /// Signals that count in this decision: place and share of the weights.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::hybrid::{Arm, ArmGeometry, Prior, Shared, SharedGeometry};
 use crate::error::{KernelError, Result};
-use crate::linalg::{Rectangular, Symmetric, add_scaled, dot, invert_positive_definite};
+use crate::linalg::{Rectangular, Symmetric, dot, invert_positive_definite};
 
 /// A_a = λI + Σ x xᵀ, and from it P_a and M_a. Cost: d³.
 ///
@@ -12,13 +12,7 @@ use crate::linalg::{Rectangular, Symmetric, add_scaled, dot, invert_positive_def
 /// `State` if the sums belong to no data: the precision is not positive definite.
 pub fn rebuild_arm_geometry(sum_xx: Symmetric, sum_xz: Rectangular, prior: Prior) -> Result<ArmGeometry> {
     let (covariance, volume) = invert(&sum_xx, prior.module_precision)?;
-    let mut coupling = sum_xz.clone();
-    for (i, row) in coupling.iter_rows_mut().enumerate() {
-        row.fill([0.0; 8]);
-        for (j, source) in sum_xz.iter_rows().enumerate() {
-            add_scaled(row, covariance.get(i, j), source);
-        }
-    }
+    let coupling = sum_xz.multiplied_by(&covariance);
     Ok(ArmGeometry { covariance, coupling, sum_xx, sum_xz, volume })
 }
 
@@ -40,7 +34,7 @@ pub fn rebuild_shared_geometry<'a>(
     let mut volume = 0.0;
     for arm in arms {
         volume += arm.geometry.volume;
-        subtract_product(&arm.geometry.sum_xz, &arm.geometry.coupling, &mut schur);
+        arm.geometry.sum_xz.subtract_gram(&arm.geometry.coupling, &mut schur);
     }
     let (covariance, own) = invert(&schur, prior.shared_precision)?;
     Ok(SharedGeometry { covariance, sum_zz, volume: volume + own })
@@ -52,9 +46,8 @@ pub fn rebuild_shared<'a>(shared: &mut Shared, arms: impl Iterator<Item = &'a Ar
     let mut scatter = shared.moments.squares;
     for arm in arms {
         scatter -= dot(&arm.sum_xr, &arm.mean);
-        for (row, mean) in arm.geometry.sum_xz.iter_rows().zip(arm.mean.as_flattened()) {
-            add_scaled(&mut right, -mean, row);
-        }
+        let places: Vec<u32> = (0..).take(arm.geometry.covariance.len()).collect();
+        arm.geometry.sum_xz.subtract_transposed(&arm.mean, &places, &mut right);
     }
     Arc::clone(&shared.geometry).covariance.multiply(&right, &mut shared.mean);
     // Rounding may leave a negative remainder where the model explains everything.
@@ -71,19 +64,4 @@ fn invert(sum: &Symmetric, lambda: f64) -> Result<(Symmetric, f64)> {
         invert_positive_definite(&precision).ok_or_else(|| KernelError::state("sums are not positive definite"))?;
     // Rounding may leave less than nothing where nothing has been seen.
     Ok((inverse, (log_determinant - precision.len() as f64 * libm::log(lambda)).max(0.0)))
-}
-
-/// target −= Bᵀ M, of which only the lower triangle is computed: the product is symmetric.
-fn subtract_product(b: &Rectangular, m: &Rectangular, target: &mut Symmetric) {
-    for (row_b, row_m) in b.iter_rows().zip(m.iter_rows()) {
-        let (row_b, row_m) = (row_b.as_flattened(), row_m.as_flattened());
-        for i in 0..target.len() {
-            if row_b[i] == 0.0 {
-                continue;
-            }
-            for j in 0..=i {
-                target.set(i, j, target.get(i, j) - row_b[i] * row_m[j]);
-            }
-        }
-    }
 }
