@@ -5,7 +5,7 @@
 mod support;
 
 use pilotfish_kernel::encoders::{Item, Module as Candidate, Task, Value};
-use pilotfish_kernel::explorers::{DEFAULTS, Explorer, ThompsonScratch};
+use pilotfish_kernel::explorers::{DEFAULTS, Explorer, Observed, ThompsonScratch};
 use pilotfish_kernel::{Fields, Model, Scratch, pmf};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -29,7 +29,7 @@ fn explorers() -> Vec<Explorer> {
 
 fn probabilities(explorer: &Explorer, scores: &[f64], uncertainties: &[f64]) -> Vec<f64> {
     let mut pmf = Vec::new();
-    explorer.pmf(scores, uncertainties, 0.0, &mut ThompsonScratch::default(), &mut pmf).unwrap();
+    explorer.pmf(scores, uncertainties, Observed::alike(0.0), &mut ThompsonScratch::default(), &mut pmf).unwrap();
     pmf
 }
 

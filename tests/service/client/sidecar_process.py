@@ -1,5 +1,6 @@
 """A fake sidecar in a process of its own, which can be stopped, continued, killed and started again."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -25,6 +26,9 @@ class SidecarProcess:
     def stop(self) -> None:
         """Keep it from running: its connections stay open and nothing answers."""
         self._send(signal.SIGSTOP)
+        if self._process is not None:
+            # The signal is delivered some time later: an answer that is under way would still leave.
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def resume(self) -> None:
         self._send(signal.SIGCONT)

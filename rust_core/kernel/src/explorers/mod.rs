@@ -137,7 +137,7 @@ impl Explorer {
     }
 
     /// Fills `pmf` with one probability per action; each is at least floor / K and they sum to 1 within rounding.
-    /// `n_observed` counts what the scores rest on.
+    /// `observed` counts what the scores rest on.
     ///
     /// # Errors
     /// `InvalidInput` if there is no action, the lengths differ, a score is not finite, or an uncertainty is not finite
@@ -146,7 +146,7 @@ impl Explorer {
         &self,
         scores: &[f64],
         uncertainties: &[f64],
-        n_observed: f64,
+        observed: Observed<'_>,
         scratch: &mut ThompsonScratch,
         pmf: &mut Vec<f64>,
     ) -> Result<()> {
@@ -169,6 +169,7 @@ impl Explorer {
             *only = 1.0;
             return Ok(());
         }
+        let n_observed = observed.total;
         match self.rule {
             Rule::Uniform(_) => Uniform::fill(pmf),
             Rule::EpsilonGreedy(rule) => rule.fill(scores, pmf),
@@ -179,11 +180,33 @@ impl Explorer {
             Rule::Ensemble(rule) => rule.fill(scores, uncertainties, n_observed, &mut scratch.ensemble, pmf),
             Rule::Thompson(rule) => widest(
                 #[inline(always)]
-                || rule.fill(scores, uncertainties, n_observed, scratch, pmf),
+                || rule.fill(scores, uncertainties, observed, scratch, pmf),
             ),
         }
         apply_floor(self.floor, pmf);
         Ok(())
+    }
+}
+
+/// How many observations the scores rest on.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed<'a> {
+    /// Of all actions together.
+    pub total: f64,
+    /// Of each action, times the number of actions, so that it is `total` where all have as many; empty: all have.
+    pub each: &'a [f64],
+}
+
+impl Observed<'_> {
+    /// Observations that are shared by all actions alike.
+    #[must_use]
+    pub fn alike(total: f64) -> Self {
+        Self { total, each: &[] }
+    }
+
+    #[inline(always)]
+    fn of(self, action: usize) -> f64 {
+        self.each.get(action).copied().unwrap_or(self.total)
     }
 }
 
@@ -231,8 +254,10 @@ mod tests {
         let (mut wide, mut plain) = (Vec::new(), vec![0.0; 30]);
         let rule = Thompson { scale: 0.5, anneal_count: 0.0 };
         let explorer = Explorer { floor: 0.0, rule: Rule::Thompson(rule) };
-        explorer.pmf(&scores, &uncertainties, 0.0, &mut ThompsonScratch::default(), &mut wide).unwrap();
-        rule.fill(&scores, &uncertainties, 0.0, &mut ThompsonScratch::default(), &mut plain);
+        explorer
+            .pmf(&scores, &uncertainties, Observed::alike(0.0), &mut ThompsonScratch::default(), &mut wide)
+            .unwrap();
+        rule.fill(&scores, &uncertainties, Observed::alike(0.0), &mut ThompsonScratch::default(), &mut plain);
         assert_eq!(wide, plain);
     }
 
@@ -256,11 +281,24 @@ mod tests {
             let best = |n_observed| {
                 let mut pmf = Vec::new();
                 let mut scratch = ThompsonScratch::default();
-                explorer.pmf(&[0.5, 0.4], &[0.2, 0.2], n_observed, &mut scratch, &mut pmf).unwrap();
+                explorer.pmf(&[0.5, 0.4], &[0.2, 0.2], Observed::alike(n_observed), &mut scratch, &mut pmf).unwrap();
                 pmf[0]
             };
             assert!(best(0.0) < best(1e3) && best(1e3) < best(1e5) && best(1e5) > 0.9, "{json}");
         }
+    }
+
+    #[test]
+    fn an_action_that_is_little_known_is_explored_as_at_the_beginning() {
+        let explorer = read(r#"{"kind":"thompson","scale":1,"anneal_count":100,"floor":0}"#).unwrap();
+        let newcomer = |each: &[f64]| {
+            let (mut scratch, mut pmf) = (ThompsonScratch::default(), Vec::new());
+            explorer.pmf(&[0.6, 0.4], &[0.2, 0.2], Observed { total: 1e6, each }, &mut scratch, &mut pmf).unwrap();
+            pmf[1]
+        };
+        assert!(newcomer(&[]) < 1e-6);
+        assert!(newcomer(&[1e6, 10.0]) > 0.1);
+        assert_eq!(newcomer(&[1e6, 1e6]), newcomer(&[]));
     }
 
     #[test]
@@ -311,7 +349,13 @@ mod tests {
     fn inputs_that_are_no_scores_are_refused() {
         let explorer = read(DEFAULTS[0].1).unwrap();
         let message = |scores: &[f64], uncertainties: &[f64]| {
-            let outcome = explorer.pmf(scores, uncertainties, 0.0, &mut ThompsonScratch::default(), &mut Vec::new());
+            let outcome = explorer.pmf(
+                scores,
+                uncertainties,
+                Observed::alike(0.0),
+                &mut ThompsonScratch::default(),
+                &mut Vec::new(),
+            );
             outcome.unwrap_err().to_string()
         };
         assert_eq!(message(&[], &[]), "len(scores) == 0, must be >= 1");

@@ -1,5 +1,6 @@
 //! Thompson sampling with its probabilities computed, not estimated.
 
+use super::Observed;
 use super::ensemble::EnsembleScratch;
 use super::normal::density_and_distribution;
 use crate::error::Result;
@@ -25,7 +26,8 @@ use crate::pmf::share_among_best;
 pub struct Thompson {
     /// What uncertainties are multiplied by, >= 0; 0 is greedy.
     pub scale: f64,
-    /// Observations after which the scale has shrunk by √2, see `annealed` in the folder's module; 0: it never does.
+    /// Observations after which the scale has shrunk by √2, see `annealed` in the folder's module; 0: it never does. Each action's
+    /// own count, times the number of actions: what is new is explored, however much is known of the rest.
     pub anneal_count: f64,
 }
 
@@ -84,6 +86,7 @@ struct Part {
 pub struct ThompsonScratch {
     arms: Vec<Arm>,
     parts: Vec<Part>,
+    widths: Vec<f64>,
     pub(super) ensemble: EnsembleScratch,
 }
 
@@ -98,19 +101,22 @@ impl Thompson {
         self,
         scores: &[f64],
         uncertainties: &[f64],
-        n_observed: f64,
+        observed: Observed<'_>,
         scratch: &mut ThompsonScratch,
         pmf: &mut [f64],
     ) {
-        let scale = self.scale * super::annealed(self.anneal_count, n_observed);
         let largest = scores.iter().fold(0.0_f64, |largest, score| largest.max(score.abs()));
-        let widest = scale * uncertainties.iter().copied().fold(0.0, f64::max);
-        let ThompsonScratch { arms, parts, .. } = scratch;
+        let ThompsonScratch { arms, parts, widths, .. } = scratch;
+        widths.clear();
+        widths.extend(uncertainties.iter().enumerate().map(|(action, uncertainty)| {
+            self.scale * super::annealed(self.anneal_count, observed.of(action)) * uncertainty
+        }));
+        let widest = widths.iter().copied().fold(0.0, f64::max);
         let reach = (16.0 + 1.4 * (floor_log2(scores.len()) + 1.0)).sqrt();
         arms.clear();
         if widest > 0.0 && widest.is_finite() {
-            for (action, (mean, uncertainty)) in scores.iter().zip(uncertainties).enumerate() {
-                let deviation = (scale * uncertainty).max(NARROWEST * widest).max(RESOLUTION * largest);
+            for (action, (mean, uncertainty)) in scores.iter().zip(widths.iter()).enumerate() {
+                let deviation = uncertainty.max(NARROWEST * widest).max(RESOLUTION * largest);
                 let (precision, end) = (1.0 / deviation, mean + reach * deviation);
                 arms.push(Arm { action, mean: *mean, deviation, precision, end });
             }
@@ -233,7 +239,7 @@ mod tests {
         Thompson { scale, anneal_count: 0.0 }.fill(
             scores,
             uncertainties,
-            0.0,
+            Observed::alike(0.0),
             &mut ThompsonScratch::default(),
             &mut pmf,
         );

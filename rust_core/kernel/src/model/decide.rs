@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Head, Model, Scratch};
 use crate::encoders::{Module, Task};
 use crate::error::{KernelError, Result};
+use crate::explorers::Observed;
 use crate::linalg::{dot, lanes_for, widest};
 use crate::names::Names;
 use crate::pmf::sample;
@@ -110,12 +111,10 @@ impl Model {
                 }
             },
         );
-        let observed = scratch.active.iter().filter_map(|(signal, weight)| {
-            snapshot.heads.get(*signal).map(|head| weight / total * head.shared.moments.weight)
-        });
-        let n_observed = observed.sum();
-        let Scratch { scores, uncertainties, thompson, pmf, .. } = scratch;
-        self.spec.explorer.pmf(scores, uncertainties, n_observed, thompson, pmf)?;
+        count_observed(&snapshot.heads, total, scratch);
+        let Scratch { scores, uncertainties, observed, n_observed, thompson, pmf, .. } = scratch;
+        let observed = Observed { total: *n_observed, each: observed };
+        self.spec.explorer.pmf(scores, uncertainties, observed, thompson, pmf)?;
         let index = sample(pmf, seed)?;
         Ok(Chosen { index, propensity: pmf[index], learned_count: snapshot.learned_count() })
     }
@@ -177,6 +176,24 @@ pub(super) fn find_active(heads: &[Arc<Head>], weights: &[f64], active: &mut Vec
     let counting = heads.filter(|(_, (head, weight))| **weight > 0.0 && head.shared.moments.count > 0);
     active.extend(counting.map(|(signal, (_, weight))| (signal, *weight)));
     active.iter().map(|(_, weight)| weight).sum()
+}
+
+/// What the scores rest on: observations of all modules, and of each candidate times the number of candidates. A newcomer is
+/// explored as at the beginning, however much is known of the others.
+fn count_observed(heads: &[Arc<Head>], total: f64, scratch: &mut Scratch) {
+    let Scratch { places, active, observed, n_observed, .. } = scratch;
+    let n_modules = places.len() as f64;
+    observed.clear();
+    observed.resize(places.len(), 0.0);
+    *n_observed = 0.0;
+    for (signal, weight) in active.iter() {
+        let Some(head) = heads.get(*signal) else { continue };
+        let share = weight / total;
+        *n_observed += share * head.shared.moments.weight;
+        for (slot, place) in observed.iter_mut().zip(places.iter()) {
+            *slot += head.arm(*place).map_or(0.0, |arm| share * n_modules * arm.moments.weight);
+        }
+    }
 }
 
 fn check_count(n_modules: usize) -> Result<()> {

@@ -22,6 +22,8 @@ pub struct Scratch {
     /// Signals that count in this decision: place and share of the weights.
     pub(super) active: Vec<(usize, f64)>,
     pub(super) thompson: ThompsonScratch,
+    pub(super) observed: Vec<f64>,
+    pub(super) n_observed: f64,
     pub(super) scores: Vec<f64>,
     pub(super) uncertainties: Vec<f64>,
     pub(super) pmf: Vec<f64>,
