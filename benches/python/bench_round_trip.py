@@ -120,7 +120,8 @@ def test_p50_of_select_module_against_an_echo(sidecar: str, benchmark: Benchmark
     benchmark.extra_info["echo_p50"] = {"value": statistics.median(echoes), "unit": "us"}
     benchmark.extra_info["select_p50"] = {"value": statistics.median(selects), "unit": "us"}
     benchmark.extra_info["ratio"] = {"value": ratio, "unit": "x"}
-    assert ratio > 1.0, "less than an echo: something other than SelectModule was measured"
+    if benchmark.enabled:  # a few calls on a busy machine prove nothing
+        assert ratio > 1.0, "less than an echo: something other than SelectModule was measured"
 
 
 def test_throughput_of_select_module_against_an_echo(sidecar: str, benchmark: BenchmarkFixture) -> None:
