@@ -1,12 +1,11 @@
 """Every study by name, and how its runs are spread over processes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from typing import Any, Final, NamedTuple
 
 from benches.learning import cold_start, drift, hub, new_module, stationary
 from benches.learning.figure import Figure
+from benches.pool import run_jobs
 
 Results = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -55,18 +54,7 @@ def run(job: Job) -> dict[str, Any]:
 
 def run_all(work: Sequence[Job], workers: int, done: Callable[[Job], None]) -> dict[str, dict[str, list[Any]]]:
     """Return the results by study and case, in the order of the seeds; `done` hears of each job as it ends."""
-    results: dict[Job, dict[str, Any]] = {}
-    if workers == 1:
-        for job in work:
-            results[job] = run(job)
-            done(job)
-    else:
-        # Spawned, because a fork would copy the threads of the libraries that the parent has loaded.
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            running = {pool.submit(run, job): job for job in work}
-            for future in as_completed(running):
-                results[running[future]] = future.result()
-                done(running[future])
+    results = run_jobs(work, run, workers, done)
     found: dict[str, dict[str, list[Any]]] = {}
     for job in work:
         found.setdefault(job.study, {}).setdefault(job.case, []).append(results[job])

@@ -1,13 +1,12 @@
 """Runs every policy on every permutation of every scenario, several at a time; the same figures whatever the order."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from fnmatch import fnmatch
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benches.pool import run_jobs
 from benches.quality.found import scenarios
 from benches.quality.play import play, references
 from benches.quality.policies import ENTRIES, Entry
@@ -87,17 +86,5 @@ def jobs(
 
 def run_all(work: list[Job], workers: int, done: Callable[[Job], None]) -> list[Result]:
     """Return the results of every job, in the jobs' order; `done` hears of each as it ends."""
-    if workers == 1:
-        results = {}
-        for job in work:
-            results[job] = run(job)
-            done(job)
-    else:
-        # Spawned, because a fork would copy the threads of the libraries that the parent has loaded.
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            running = {pool.submit(run, job): job for job in work}
-            results = {}
-            for future in as_completed(running):
-                results[running[future]] = future.result()
-                done(running[future])
+    results = run_jobs(work, run, workers, done)
     return [result for job in work for result in results[job]]
