@@ -118,20 +118,20 @@ impl History {
         })
     }
 
-    /// Calls `see` for each row and each of its values, in order, with the row's number.
+    /// Calls `see` for each row and each of its values, in order.
     ///
     /// # Errors
     /// The first that `see` returns.
     pub fn for_each(
         &self,
-        mut see: impl FnMut(usize, &Task<'_>, &Module<'_>, &[(usize, f64)], f64) -> Result<()>,
+        mut see: impl FnMut(&Task<'_>, &Module<'_>, &[(usize, f64)], f64) -> Result<()>,
     ) -> Result<()> {
-        for (number, row) in self.rows.iter().enumerate() {
+        for row in &self.rows {
             let (task, module): (Vec<_>, Vec<_>) = (self.view(&row.task), self.view(&row.module_items));
             let tags: Vec<&str> = self.tags[row.tags.clone()].iter().map(|place| self.text(*place)).collect();
             let task = Task { items: &task, text: self.text(row.text) };
             let module = Module { name: self.text(row.module), items: &module, capabilities: &tags };
-            see(number, &task, &module, &self.values[row.values.clone()], row.weight)?;
+            see(&task, &module, &self.values[row.values.clone()], row.weight)?;
         }
         Ok(())
     }

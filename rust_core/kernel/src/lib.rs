@@ -24,6 +24,7 @@ mod names;
 pub mod pmf;
 pub mod posteriors;
 mod rng;
+mod sealed;
 mod spec;
 pub mod statistics;
 

@@ -1,4 +1,4 @@
-//! A model as bytes: magic, format version, postcard body, SHA-256 of all before it.
+//! A model as bytes, sealed.
 //!
 //! The body holds the sums and the derived quantities, so that a restored model has the same bits; arms are in the order of
 //! their names, so that the same fold of the same log gives the same bytes. What signals share is written once.
@@ -7,17 +7,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::reader::Reader;
 use super::{Head, Model, Snapshot};
 use crate::error::{KernelError, Result};
 use crate::linalg::Lane;
 use crate::posteriors::{ArmGeometry, Moments, SharedGeometry};
+use crate::sealed::Seal;
 use crate::spec::FORMAT_VERSION;
 
-const MAGIC: &[u8; 8] = b"pilotfsh";
-const CHECKSUM_BYTES: usize = 32;
+const SEAL: Seal = Seal { magic: b"pilotfsh", version: FORMAT_VERSION };
 
 /// Geometries are written once, however many signals use them.
 #[derive(Serialize, Deserialize)]
@@ -67,13 +66,7 @@ impl Model {
     /// `State` if the bytes cannot be written, which is a bug.
     pub fn state(&self) -> Result<Vec<u8>> {
         let snapshot = self.snapshot.load_full();
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-        let mut bytes = postcard::to_extend(&self.body(&snapshot), bytes)
-            .map_err(|error| KernelError::state(format!("state cannot be written: {error}")))?;
-        let checksum = Sha256::digest(&bytes);
-        bytes.extend_from_slice(&checksum);
-        Ok(bytes)
+        SEAL.close(&self.body(&snapshot))
     }
 
     fn body(&self, snapshot: &Snapshot) -> Body {
@@ -134,39 +127,13 @@ impl Model {
     /// breaks a rule.
     pub fn from_state(state: &[u8], spec: &[u8]) -> Result<Self> {
         let empty = Self::new(spec)?;
-        let body = open(state)?;
+        let body: Body = SEAL.open(state)?;
         let spec = empty.spec.canonical();
         if body.spec != spec {
             return Err(KernelError::state(format!("state's spec == {}, must be {spec}", body.spec)));
         }
         let snapshot = Reader::new(&empty, &body)?.snapshot(&empty.spec.learner.signals)?;
         Ok(Self::assemble(empty.spec, empty.encoder, snapshot))
-    }
-}
-
-/// Checks everything around the body.
-fn open(state: &[u8]) -> Result<Body> {
-    let header = MAGIC.len() + size_of::<u16>();
-    if state.len() < header + CHECKSUM_BYTES {
-        return Err(KernelError::state(format!("state has {} bytes, too few to be one", state.len())));
-    }
-    let (content, checksum) = state.split_at(state.len() - CHECKSUM_BYTES);
-    let (magic, rest) = content.split_at(MAGIC.len());
-    let (version, body) = rest.split_at(size_of::<u16>());
-    if magic != MAGIC {
-        return Err(KernelError::state("state does not begin with the magic bytes pilotfsh"));
-    }
-    if version != FORMAT_VERSION.to_le_bytes() {
-        let found = version.iter().rev().fold(0_u32, |sum, byte| sum << 8 | u32::from(*byte));
-        return Err(KernelError::state(format!("state's format version == {found}, must be {FORMAT_VERSION}")));
-    }
-    if Sha256::digest(content).as_slice() != checksum {
-        return Err(KernelError::state("state's checksum differs: the bytes are damaged or cut short"));
-    }
-    match postcard::take_from_bytes(body) {
-        Ok((body, [])) => Ok(body),
-        Ok((_, rest)) => Err(KernelError::state(format!("state has {} bytes too many", rest.len()))),
-        Err(error) => Err(KernelError::state(format!("state's body cannot be read: {error}"))),
     }
 }
 

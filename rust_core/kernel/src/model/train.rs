@@ -24,7 +24,7 @@ impl Model {
         let mut heads: Vec<Head> = next.heads.iter().map(|head| Head::clone(head)).collect();
         let mut names = Names::default();
         let mut scratch = Scratch::default();
-        history.for_each(|_, task, module, values, weight| {
+        history.for_each(|task, module, values, weight| {
             for (signal, utility) in values {
                 model.check_outcome(module.name, Happened { signal: *signal, utility: *utility, weight })?;
             }

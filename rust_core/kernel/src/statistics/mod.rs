@@ -4,7 +4,6 @@
 
 mod bets;
 mod change;
-mod sealed;
 mod state;
 
 pub use change::{Alarm, ChangeDetector};

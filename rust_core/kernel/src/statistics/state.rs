@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::bets::{Bets, N_BETS};
 use super::change::ChangeDetector;
-use super::sealed::Seal;
 use crate::error::{KernelError, Result};
+use crate::sealed::Seal;
 
 const SEAL: Seal = Seal { magic: b"pilotchg", version: 1 };
 
