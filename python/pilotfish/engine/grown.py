@@ -122,16 +122,23 @@ class Grown:
 
 def growth_in_words(log: ExperienceLog, origin: Origin) -> tuple[int, str]:
     """Return how many births there have been, and the last change in words; empty if there was none."""
-    known = births(log, origin.version) if origin.grows else []
-    _, changes = last_birth(log, origin)
+    known = _births(log, origin)
+    changes = _changes(known)
     return len(known), in_words(changes[-1]) if changes else ""
 
 
 def last_birth(log: ExperienceLog, origin: Origin) -> tuple[Birth | None, list[Change]]:
     """Return the last birth on record, and all changes."""
-    known = births(log, origin.version) if origin.grows else []
-    changes = [msgspec.msgpack.decode(birth.change, type=Change) for birth in known if birth.change is not None]
-    return (known[-1] if known else None), changes
+    known = _births(log, origin)
+    return (known[-1] if known else None), _changes(known)
+
+
+def _births(log: ExperienceLog, origin: Origin) -> list[Birth]:
+    return births(log, origin.version) if origin.grows else []
+
+
+def _changes(known: Sequence[Birth]) -> list[Change]:
+    return [msgspec.msgpack.decode(birth.change, type=Change) for birth in known if birth.change is not None]
 
 
 def born(
