@@ -22,6 +22,7 @@ class Source(IntEnum):
     POLICY = 1
     BASELINE = 2
     FALLBACK = 3
+    CHAMPION = 4
 
 
 class Reason(IntEnum):
@@ -31,16 +32,32 @@ class Reason(IntEnum):
     NOT_ALLOWED = 2
     DENIED = 3
     DATA_TOO_LARGE = 4
+    BANNED = 5
+    MISSING_FEATURE = 6
+    DEADLINE_TOO_SHORT = 7
+    BUDGET_SPENT = 8
+    BREAKER_OPEN = 9
     MODE_OFF = 10
     MODE_SHADOW = 11
     OUTSIDE_ROLLOUT = 12
     ONLY_CANDIDATE = 13
     BASELINE_NOT_LEGAL = 14
+    PROBE = 15
+    PANIC = 16
+    CRITICAL = 17
+    HELD_BACK = 18
     POLICY_FAILED = 20
     GUARD_REFUSED = 21
     LOG_UNAVAILABLE = 22
     SIDECAR_UNAVAILABLE = 23
     CIRCUIT_OPEN = 24
+    DEADLINE_NEAR = 25
+    CHAMPION_ANSWERED = 26
+    DECLARED_ORDER = 27
+    SAFE_DEFAULT = 28
+    RULE_VIOLATED = 30
+    RISK_TOO_HIGH = 31
+    NOT_REPEATABLE = 32
 
 
 class Signal(IntEnum):

@@ -16,6 +16,8 @@ class Module(msgspec.Struct, frozen=True, array_like=True, gc=False):
     features: Features = {}
     capabilities: tuple[str, ...] = ()
     max_data_size_bytes: int | None = None
+    required_features: tuple[str, ...] = ()
+    """Task features that it cannot do without."""
 
 
 class Task(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -28,6 +30,14 @@ class Task(msgspec.Struct, frozen=True, array_like=True, gc=False):
     data_size_bytes: int | None = None
     weights: tuple[float, ...] | None = None
     """Weights in head order; None: the configured ones."""
+    attempt: int = 1
+    """Which try of the same work this is, from 1 on."""
+    non_idempotent: bool = False
+    """Whether running it twice does harm."""
+    critical: bool = False
+    """Whether nothing may be explored on it; the configuration may say so too."""
+    deadline_s: float | None = None
+    """Seconds until the result is of no use; None: no deadline."""
 
 
 class Request(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -40,6 +50,17 @@ class Request(msgspec.Struct, frozen=True, array_like=True, gc=False):
     denied_modules: tuple[str, ...] = ()
     unit_id: str = ""
     request_id: str = ""
+
+
+class Removal(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One candidate that was taken out of a decision."""
+
+    index: int
+    """Place in `request.candidates`."""
+    reason: int
+    """Reason code."""
+    rule: str = ""
+    """Which rule of the configuration; empty: one of the request."""
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):

@@ -16,7 +16,7 @@ from pilotfish import _core
 from pilotfish.codes import Mode, Source
 from pilotfish.engine import deciding
 from pilotfish.engine.engine import Engine, EngineSettings
-from pilotfish.engine.rollout import served_probability
+from pilotfish.engine.sides import mixture, sides_of
 from pilotfish.request import Module, Outcome, Request, Task
 from tests.conformance.propensity_audit import Audit, Draws, audit
 
@@ -30,7 +30,7 @@ TASKS = ("ocr", "search", "answer")
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine per explorer that has learned a little, so that scores differ and no arm is hopeless."""
     explorer = json.loads(_core.explorer_default(request.param))
-    opened = Engine(tmp_path_factory.mktemp("state"), EngineSettings(mode=Mode.ON, growth="off", explorer=explorer))
+    opened = Engine(tmp_path_factory.mktemp("state"), EngineSettings(mode=Mode.ON, growth="off", id_seed="audit", explorer=explorer))
     teach(opened, random.Random(5))
     yield opened
     opened.close()
@@ -85,12 +85,8 @@ def draw(engine: Engine, request: Request, n_draws: int, rng: random.Random) -> 
 
 def served_pmf(decision: deciding.Decision) -> list[float]:
     record = decision.record
-    policy = memoryview(record.policy_pmf).cast("d") if record.policy_pmf else [0.0] * len(record.legal)
-    share = record.policy_share if record.policy_pmf else 0.0
-    return [
-        served_probability(p, share, is_baseline=i == record.baseline)
-        for p, i in zip(policy, record.legal, strict=True)
-    ]
+    sides = sides_of(record)
+    return [mixture(*sides, record.policy_share, place) for place in range(len(record.legal))]
 
 
 def test_served_propensity_is_exact_over_random_configurations(engine: Engine) -> None:
@@ -162,7 +158,7 @@ def override_keeps_the_drawn_propensity(pmf: list[float], rng: random.Random) ->
 @pytest.fixture
 def thompson(tmp_path: Path) -> Iterator[Engine]:
     opened = Engine(
-        tmp_path, EngineSettings(mode=Mode.ON, growth="off", explorer={"kind": "thompson", "scale": 1.0, "floor": 0.05})
+        tmp_path, EngineSettings(mode=Mode.ON, growth="off", id_seed="audit", explorer={"kind": "thompson", "scale": 1.0, "floor": 0.05})
     )
     teach(opened, random.Random(5))
     yield opened
@@ -180,19 +176,21 @@ def thompson(tmp_path: Path) -> Iterator[Engine]:
     ],
 )
 def test_known_propensity_bug_is_caught(
-    thompson: Engine, fault: Callable[[list[float], random.Random], tuple[int, list[float]]]
+    thompson: Engine,
+    fault: Callable[[list[float], random.Random], tuple[int, list[float]]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     serving = thompson._learner.grown.serving  # noqa: SLF001  the bug has to sit inside
-    faulty = serving._replace(model=FaultyModel(thompson.model, fault))  # type: ignore[arg-type]
-    thompson._decider.serve(faulty)  # noqa: SLF001
+    faulty = FaultyModel(thompson.model, fault)
+    monkeypatch.setattr(type(thompson._learner.grown), "serving", serving._replace(model=faulty))  # noqa: SLF001
     assert not audit(configurations(thompson, 100, N_DRAWS, seed=2)).passes
 
 
 def test_mixture_that_ignores_the_rollout_share_is_caught(thompson: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         deciding,
-        "served_probability",
-        lambda policy_probability, _share, *, is_baseline: policy_probability or float(is_baseline),
+        "mixture",
+        lambda policy, control, _share, place: policy.probability(place) or control.probability(place),
     )
     assert not audit(configurations(thompson, 100, N_DRAWS, seed=2)).passes
 

@@ -3,7 +3,7 @@
 import math
 
 from pilotfish.codes import Reason
-from pilotfish.engine.health import Health
+from pilotfish.engine.health import UNKNOWN, Health
 from pilotfish.request import Request
 
 SUCCESS_STEP = 0.05
@@ -12,11 +12,14 @@ SUCCESS_STEP = 0.05
 _WORST = (True, 1, math.inf)
 
 
-def choose_baseline(request: Request, legal: tuple[int, ...], health: Health) -> tuple[int, tuple[int, ...]]:
+def choose_baseline(
+    request: Request, legal: tuple[int, ...], health: Health, probing: tuple[int, ...] = ()
+) -> tuple[int, tuple[int, ...]]:
     """Return the index of the baseline's candidate, always a legal one, and the reason codes to report.
 
     The hub's own choice if it is legal. Else the heuristic: a module that names the task's type as a capability
-    before one that does not, then the best recent success, then the lowest recent latency, then declared order.
+    before one that does not, then the best recent success, then the lowest recent latency, then declared order. A module
+    on probation counts as one without outcomes, or it would never be tried again where no policy explores.
     """
     reasons: tuple[int, ...] = ()
     candidates = request.candidates
@@ -29,7 +32,7 @@ def choose_baseline(request: Request, legal: tuple[int, ...], health: Health) ->
     task_type, best, best_rank = request.task.type, legal[0], _WORST
     for index in legal:
         module = candidates[index]
-        recent = health.of(module.name)
+        recent = UNKNOWN if index in probing else health.of(module.name)
         rank = (task_type not in module.capabilities, -round(recent.success / SUCCESS_STEP), recent.latency_ms)
         if rank < best_rank:  # a tie stays with the earlier one
             best, best_rank = index, rank

@@ -2,30 +2,38 @@
 
 import logging
 import sqlite3
+import struct
+import time
 from collections import Counter
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 
-from pilotfish._core import Choice, Model
-from pilotfish.codes import Mode, Reason, Source
+from pilotfish._core import Choice
+from pilotfish.codes import Mode, Reason, Signal, Source
 from pilotfish.engine.baseline import choose_baseline
 from pilotfish.engine.growth import Serving
 from pilotfish.engine.health import LIVE_REWARD, Health
-from pilotfish.engine.rollout import policy_share, served_probability, unit_fraction
-from pilotfish.exceptions import ConflictError, StateError
-from pilotfish.experience.log import ExperienceLog
-from pilotfish.experience.record import RECORD_FORMAT, DecisionRecord, LoggedDecision
-from pilotfish.request import Module, Request
+from pilotfish.engine.sides import both_sides, drawn, greedy, mixture, unit_fraction
+from pilotfish.exceptions import StateError
+from pilotfish.experience.exposures import Exposure
+from pilotfish.experience.log import ExperienceLog, now_us
+from pilotfish.experience.record import RECORD_FORMAT, DecisionRecord, ServedBy
+from pilotfish.request import Removal, Request
 from pilotfish.safety.guard import fault_of_answer, fault_of_choice
-from pilotfish.safety.legal_set import legal_set
+from pilotfish.safety.legal_set import Asked
+from pilotfish.safety.live import RISK_RULE, limit, too_risky
+from pilotfish.safety.safeguards import Safeguards
 
 _REASON_OF_MODE: Final = {
     Mode.OFF: Reason.MODE_OFF,
     Mode.SHADOW: Reason.MODE_SHADOW,
     Mode.ROLLOUT: Reason.OUTSIDE_ROLLOUT,
+    Mode.ON: Reason.OUTSIDE_ROLLOUT,
 }
+
+_COMPLETION_ONLY: Final = tuple(float(signal is Signal.COMPLETION) for signal in Signal)
 
 logger = logging.getLogger(__name__)
 
@@ -43,113 +51,234 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     record: DecisionRecord
 
 
+class InForce(NamedTuple):
+    """What decides now; replaced whole, so that a decision sees all of a change or nothing of it."""
+
+    exposure: Exposure
+    live: Serving
+    """The model that learns."""
+    policy: Serving | None
+    """What serves the policy's units; None: it is missing."""
+    champion: Serving | None
+    """What serves the others; None: the baseline does, or it is missing."""
+
+
+class _Usable(NamedTuple):
+    """What of a request's candidates may be served."""
+
+    legal: tuple[int, ...]
+    removed: tuple[Removal, ...]
+    probing: tuple[int, ...]
+    reasons: tuple[int, ...]
+    is_default: bool = False
+    """Whether nothing was legal and the safe default stands in."""
+
+
+class _Answer(NamedTuple):
+    """What one model made of a request."""
+
+    choice: Choice | None = None
+    pmf: bytes = b""
+    """Over the legal set; of a critical task all on the best by score."""
+    place: int = -1
+    """What it drew, as a place in the legal set."""
+    fault: Reason | None = None
+
+
 class Decider:
-    """Answers requests. Holds what a decision reads; the model is read through its own immutable snapshot.
+    """Answers requests. Holds what a decision reads; a model is read through its own immutable snapshot.
 
     Args:
-        serving: The learned policy; replaced whole when another is born.
-        log: Where each decision goes before its reply.
+        in_force: What decides.
+        log: Where ids come from.
         health: What the baseline looks at.
+        safeguards: What may not be served.
+        constraints_number: The number under which the log knows the constraints.
         default_weights: Weights of requests that bring none, in head order.
         salt: Key of the rollout's hash, at most 64 bytes.
         live_reward: Whether candidates carry how they have done lately.
+        decide_budget_s: With less time left than this no model is asked.
         counters: Where events are counted, by (what, detail).
     """
 
     def __init__(
         self,
         *,
-        serving: Serving,
+        in_force: InForce,
         log: ExperienceLog,
         health: Health,
+        safeguards: Safeguards,
+        constraints_number: int,
         default_weights: tuple[float, ...],
         salt: bytes,
         live_reward: bool,
-        counters: Counter[tuple[str, int]],
+        decide_budget_s: float,
+        counters: Counter[tuple[str, int | str]],
     ) -> None:
-        self._numbers: dict[str, int] = {}
-        self.serve(serving)
+        self.in_force = in_force
+        self.may_explore: Callable[[], bool] = lambda: True
+        """Asked before a decision may be the policy's; must look at nothing but the past."""
         self._log = log
         self._health = health
+        self._safeguards = safeguards
+        self._constraints_number = constraints_number
         self._default_weights = default_weights
         self._salt = salt
         self._live_reward = live_reward
+        self._decide_budget_s = decide_budget_s
         self._counters = counters
-        # No exposure until the engine has read what is in force.
-        self.mode = Mode.OFF
-        self.rollout_share = 0.0
 
-    def serve(self, serving: Serving) -> None:
-        """Let another model answer from the next decision on."""
-        self._numbers[serving.model.version] = serving.number  # first: a choice of this model may be logged at once
-        self._serving = serving
+    def choose(self, request: Request, remaining_s: float | None = None) -> Decision:
+        """Choose a module for a request whose candidates are resolved. It must not leave before the log has it.
 
-    def choose(self, request: Request) -> Decision:
-        """Choose a module for a request whose candidates are resolved. The choice must not leave before `log` had it.
+        Args:
+            request: The request.
+            remaining_s: Seconds that the caller still waits; None: as long as it takes.
 
         Raises:
             StateError: No candidate is legal (reason NO_LEGAL_MODULE).
         """
-        request = self._with_live_reward(request)
-        legal, removed = legal_set(request)
-        for _, reason in removed:
-            self._counters["removed", reason] += 1
-        if not legal:
-            raise _no_legal_module(request, removed)
-        baseline, reasons = choose_baseline(request, legal, self._health)
+        budgets = self._safeguards.budgets
+        if not budgets.is_active:
+            return self._choose(request, remaining_s)
+        with budgets.lock:  # from the look at a budget to the reservation, so that two cannot both take the last call
+            decision = self._choose(request, remaining_s)
+            budgets.reserve(decision.module, bytes.fromhex(decision.decision_id), time.monotonic())
+            return decision
 
-        mode = self.mode
-        share = policy_share(mode, self.rollout_share)
+    def _choose(self, request: Request, remaining_s: float | None) -> Decision:
+        request = self._with_live_reward(request)
+        in_force, safety = self.in_force, self._safeguards.settings
+        exposure = in_force.exposure
+        asked = Asked(exposure.mode, now_us())
+        is_critical = self._safeguards.legality.is_critical(request)
+        usable = self._usable(request, asked, in_force.policy, is_critical=is_critical)
+        legal, reasons = usable.legal, usable.reasons
+        baseline, why = self._baseline(request, legal, usable.probing)
+        reasons += why
+
         decision_id = self._log.new_decision_id()
+        share = exposure.share
+        if share > 0.0 and not self.may_explore():
+            share, reasons = 0.0, (*reasons, int(Reason.HELD_BACK))
         in_share = share > 0.0 and unit_fraction(request.unit_id or decision_id.hex(), self._salt) < share
 
         weights = request.task.weights or self._default_weights
-        serving = self._serving
-        choice, fault = (
-            self._ask_policy(serving.model, decision_id, request, legal, weights)
-            if mode is not Mode.OFF
-            else (None, None)
-        )
+        policy = champion = _Answer()
+        if exposure.mode is not Mode.OFF and not usable.is_default:
+            if remaining_s is not None and remaining_s < self._decide_budget_s:
+                policy = _Answer(fault=Reason.DEADLINE_NEAR)
+            else:
+                policy = self._ask(in_force.policy, decision_id, request, legal, weights, greedily=is_critical)
+                if exposure.control and (share < 1.0 or policy.choice is None):
+                    champion = self._ask(in_force.champion, decision_id, request, legal, weights, greedily=is_critical)
 
-        served, propensity, source = baseline, 1.0, Source.BASELINE
-        if choice is not None:
-            served = legal[choice.index] if in_share else baseline
-            probability = memoryview(choice.pmf).cast("d")[legal.index(served)]
-            propensity = served_probability(probability, share, is_baseline=served == baseline)
-            if in_share:
-                source = Source.POLICY
-            if what := fault_of_answer(served, propensity, legal):
-                logger.error("guard refused an answer: %s", what)
-                choice, fault = None, Reason.GUARD_REFUSED
-                served, propensity = baseline, 1.0
-        if fault is not None:
-            reasons += (int(fault),)
-            if in_share:
-                source = Source.FALLBACK
-        if not in_share:
-            reasons += (int(_REASON_OF_MODE[mode]),)
+        places = tuple([legal.index(index) for index in usable.probing]) if usable.probing and not is_critical else ()
+        probe_share = safety.breakers.probe_share if places else 0.0
+        sides = both_sides(policy.pmf, champion.pmf, legal.index(baseline), places, probe_share)
+        answered = policy.place if in_share and policy.place >= 0 else champion.place
+        place, is_probe = drawn(decision_id, answered, legal.index(baseline), places, probe_share)
+        reasons += (int(Reason.PROBE),) if is_probe else ()
+        propensity = mixture(*sides, share, place)
+        source, why = _account(exposure, policy, champion, in_share=in_share)
+        if what := fault_of_answer(request, legal[place], propensity, usable.removed, self._safeguards.legality, asked):
+            logger.error("guard refused an answer: %s", what)
+            self._counters["guard_refused", 0] += 1
+            policy, champion = _Answer(), _Answer()
+            source, why = Source.FALLBACK, (int(Reason.GUARD_REFUSED),)
+            place, propensity = legal.index(baseline), 1.0
+            if fault_of_answer(request, baseline, 1.0, usable.removed, self._safeguards.legality, asked):
+                raise _no_legal_module(request, usable.removed)
+        reasons += why
+        if usable.is_default:
+            source = Source.FALLBACK
         if len(legal) == 1:
             reasons += (int(Reason.ONLY_CANDIDATE),)
+        served = legal[place]
+        if served in usable.probing:
+            self._safeguards.breakers.begin_probe(request.candidates[served].name, decision_id, time.monotonic())
 
+        choice, named = policy.choice, in_force.policy or in_force.live
         record = DecisionRecord(
             record_format=RECORD_FORMAT,
             request=request,
-            mode=int(mode),
+            mode=int(exposure.mode),
             policy_share=share,
             in_policy_share=in_share,
             legal=legal,
-            removed=removed,
+            removed=usable.removed,
             baseline=baseline,
             reasons=reasons,
             weights=weights,
             learned_count=-1 if choice is None else choice.learned_count,
-            policy_pmf=b"" if choice is None else choice.pmf,
+            policy_pmf=policy.pmf,
             scores=b"" if choice is None else choice.scores,
             uncertainties=b"" if choice is None else choice.uncertainties,
-            birth=serving.birth,
+            birth=named.birth,
+            stage=exposure.stage,
+            constraints=self._constraints_number,
+            asked_us=asked.time_us,
+            kept=named.kept,
+            control=_served_by(champion, in_force.champion),
+            control_pmf=champion.pmf,
+            probing=tuple([legal[place] for place in places]),
+            probe_share=probe_share,
+            greedy=is_critical,
         )
         module = request.candidates[served].name
-        return Decision(decision_id.hex(), module, propensity, source, reasons, serving.model.version, record)
+        return Decision(decision_id.hex(), module, propensity, source, reasons, named.model.version, record)
+
+    def _usable(self, request: Request, asked: Asked, policy: Serving | None, *, is_critical: bool) -> _Usable:
+        """Return what may be served; raises StateError if nothing may."""
+        safeguards = self._safeguards
+        permitted, removed = safeguards.legality.split(request, asked)
+        legal, for_now, probing, panic = limit(
+            request, permitted, safeguards.budgets, safeguards.breakers, time.monotonic(), critical=is_critical
+        )
+        reasons: tuple[int, ...] = (int(Reason.PANIC),) if panic else ()
+        if is_critical:
+            reasons += (int(Reason.CRITICAL),)
+            if safeguards.settings.risk_cap is not None and legal:
+                risky = self._too_risky(policy, request, legal)
+                for_now += risky
+                legal = tuple([index for index in legal if all(removal.index != index for removal in risky)])
+                probing = tuple([index for index in probing if index in legal])
+        usable = _Usable(legal, removed + for_now, probing, reasons)
+        if not legal:
+            # The default overrules what holds just now, never what the request or the constraints forbid.
+            default = next((i for i in permitted if request.candidates[i].name == safeguards.settings.safe_default), None)
+            if default is not None:
+                others = tuple([removal for removal in usable.removed if removal.index != default])
+                usable = _Usable((default,), others, (), (*reasons, int(Reason.SAFE_DEFAULT)), is_default=True)
+        for removal in usable.removed:
+            self._counters["removed", removal.reason] += 1
+            if removal.rule:
+                self._counters["removed_by", removal.rule] += 1
+        if panic:
+            self._counters["panic", 0] += 1
+        if not usable.legal:
+            raise _no_legal_module(request, usable.removed)
+        return usable
+
+    def _too_risky(self, policy: Serving | None, request: Request, legal: tuple[int, ...]) -> tuple[Removal, ...]:
+        safety = self._safeguards.settings
+        answer = self._ask(policy, bytes(16), request, legal, _COMPLETION_ONLY)
+        if answer.choice is None or safety.risk_cap is None:  # a rule that cannot be evaluated counts as violated
+            return tuple([Removal(index, int(Reason.RISK_TOO_HIGH), RISK_RULE) for index in legal])
+        scores, deviations = (
+            memoryview(column).cast("d") for column in (answer.choice.scores, answer.choice.uncertainties)
+        )
+        return too_risky(legal, scores, deviations, safety.risk_cap, safety.risk_deviations)
+
+    def _baseline(
+        self, request: Request, legal: tuple[int, ...], probing: tuple[int, ...]
+    ) -> tuple[int, tuple[int, ...]]:
+        try:
+            return choose_baseline(request, legal, self._health, probing)
+        except Exception:
+            logger.exception("the baseline failed; the declared order answers")
+            self._counters["baseline_failed", 0] += 1
+            return legal[0], (int(Reason.DECLARED_ORDER),)
 
     def _with_live_reward(self, request: Request) -> Request:
         """Attach how each candidate has done lately, so that it is on record with the decision."""
@@ -158,114 +287,77 @@ class Decider:
         candidates = []
         for module in request.candidates:
             reward = self._health.live_reward(module.name)
-            if reward is None:
-                candidates.append(module)
-            else:
-                features = {**module.features, LIVE_REWARD: reward}
-                candidates.append(Module(module.name, features, module.capabilities, module.max_data_size_bytes))
+            if reward is not None:
+                module = msgspec.structs.replace(module, features={**module.features, LIVE_REWARD: reward})  # noqa: PLW2901
+            candidates.append(module)
         return msgspec.structs.replace(request, candidates=tuple(candidates))
 
-    def log(self, decisions: Sequence[Decision]) -> list[Decision | ConflictError]:
-        """Put choices on record, all in one commit, and return what may be answered.
-
-        That is the choice itself; the first answer if the request_id has been answered before, or the conflict if it
-        was another request; and the baseline if nothing can be written.
-        """
-        numbers = self._numbers
-        rows = [
-            (bytes.fromhex(d.decision_id), d.module, d.propensity, d.source, numbers[d.model_version], d.record)
-            for d in decisions
-        ]
-        try:
-            fresh = self._log.append_decisions(rows)
-        except sqlite3.Error as error:
-            logger.error("%d decisions not logged (%s); the baseline answers", len(rows), error)  # noqa: TRY400  no bug
-            return [self._unlogged(decision) for decision in decisions]
-        return [
-            self._counted(decision) if is_fresh else self._first_answer(decision.record.request)
-            for decision, is_fresh in zip(decisions, fresh, strict=True)
-        ]
-
-    def _ask_policy(
-        self, model: Model, decision_id: bytes, request: Request, legal: tuple[int, ...], weights: Sequence[float]
-    ) -> tuple[Choice | None, Reason | None]:
+    def _ask(  # noqa: PLR0917  each is told by its type
+        self,
+        serving: Serving | None,
+        decision_id: bytes,
+        request: Request,
+        legal: tuple[int, ...],
+        weights: Sequence[float],
+        *,
+        greedily: bool = False,
+    ) -> _Answer:
         candidates = request.candidates
         try:
-            choice = model.decide(
+            if serving is None:
+                raise StateError("the kept version is missing or was refused")
+            choice = serving.model.decide(
                 decision_id,
                 request.task.features,
                 request.task.description,
-                [(module.name, module.features, module.capabilities) for module in (candidates[i] for i in legal)],
+                [(module.name, module.features, module.capabilities) for module in [candidates[i] for i in legal]],
                 weights,
             )
             fault = fault_of_choice(memoryview(choice.pmf).cast("d"), choice.index, len(legal))
+            pmf, place = greedy(choice.scores) if greedily and not fault else (choice.pmf, choice.index)
         except BaseException as error:
             # Whatever goes wrong in the learner, the hub gets its baseline. A panic in Rust is no Exception.
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
             self._counters["policy_failed", 0] += 1
-            logger.exception("the policy failed; the baseline answers")
-            return None, Reason.POLICY_FAILED
+            logger.exception("the policy failed; the next step of the ladder answers")
+            return _Answer(fault=Reason.POLICY_FAILED)
         if fault:
             self._counters["guard_refused", 0] += 1
             logger.error("guard refused a policy's answer: %s", fault)
-            return None, Reason.GUARD_REFUSED
-        return choice, None
-
-    def _counted(self, decision: Decision) -> Decision:
-        self._counters["decision", decision.source] += 1
-        return decision
-
-    def _unlogged(self, decision: Decision) -> Decision:
-        # An answer whose propensity is not on record must not be random: the baseline, with certainty.
-        self._counters["log_unavailable", 0] += 1
-        record = decision.record
-        reasons = (*record.reasons, int(Reason.LOG_UNAVAILABLE))
-        unlogged = msgspec.structs.replace(
-            record, reasons=reasons, learned_count=-1, policy_pmf=b"", scores=b"", uncertainties=b""
-        )
-        module = record.request.candidates[record.baseline].name
-        return self._counted(Decision("", module, 1.0, Source.FALLBACK, reasons, decision.model_version, unlogged))
-
-    def _first_answer(self, request: Request) -> Decision | ConflictError:
-        found = self._log.find_request(request.request_id)
-        if found is None or not _same_question(found.record.request, request):
-            return ConflictError(
-                f"request_id == {request.request_id}, must not be used again for another request",
-                reason="REQUEST_ID_REUSED",
-                metadata={"field": "request_id", "value": request.request_id, "rule": "one request_id, one request"},
-            )
-        self._counters["repeated_request", 0] += 1
-        return decision_of(found)
+            return _Answer(fault=Reason.GUARD_REFUSED)
+        return _Answer(choice, pmf, place)
 
 
-def decision_of(logged: LoggedDecision) -> Decision:
-    """Return the decision as it was answered."""
-    return Decision(
-        logged.decision_id.hex(),
-        logged.module,
-        logged.propensity,
-        Source(logged.source),
-        logged.record.reasons,
-        logged.model_version,
-        logged.record,
-    )
+def _account(
+    exposure: Exposure, policy: _Answer, champion: _Answer, *, in_share: bool
+) -> tuple[Source, tuple[int, ...]]:
+    """Return which rule chose, and the reasons that go with it."""
+    faults = tuple(dict.fromkeys(int(answer.fault) for answer in (policy, champion) if answer.fault is not None))
+    if in_share:
+        if policy.fault is None:
+            return Source.POLICY, ()
+        if champion.choice is not None:
+            faults += (int(Reason.CHAMPION_ANSWERED),)
+        return Source.FALLBACK, faults
+    faults += (int(_REASON_OF_MODE[exposure.mode]),)
+    if champion.choice is not None:
+        return Source.CHAMPION, faults
+    has_failed = bool(exposure.control) and exposure.mode is not Mode.OFF
+    return (Source.FALLBACK if has_failed else Source.BASELINE), faults
 
 
-def _same_question(first: Request, second: Request) -> bool:
-    # Descriptors may have been filled in from a registry that has changed since; names and their order may not.
-    def question(request: Request) -> Request:
-        names = tuple(
-            msgspec.structs.replace(m, features={}, capabilities=(), max_data_size_bytes=None)
-            for m in request.candidates
-        )
-        return msgspec.structs.replace(request, candidates=names)
-
-    return question(first) == question(second)
+def _served_by(answer: _Answer, serving: Serving | None) -> ServedBy | None:
+    if answer.choice is None or serving is None:
+        return None
+    return ServedBy(serving.model.version, serving.birth, answer.choice.learned_count, serving.kept)
 
 
-def _no_legal_module(request: Request, removed: tuple[tuple[int, int], ...]) -> StateError:
-    named = {request.candidates[index].name: Reason(reason).name for index, reason in removed[:16]}
+def _no_legal_module(request: Request, removed: Sequence[Removal]) -> StateError:
+    named = {
+        request.candidates[removal.index].name: f"{Reason(removal.reason).name} {removal.rule}".rstrip()
+        for removal in removed[:16]
+    }
     listed = ", ".join(f"{name} ({reason})" for name, reason in named.items())
     more = f" and {len(removed) - len(named)} more" if len(removed) > len(named) else ""
     return StateError(

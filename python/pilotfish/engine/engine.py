@@ -2,30 +2,40 @@
 
 import logging
 import threading
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
 from pilotfish._core import ChangeDetector, Model
 from pilotfish.codes import Mode
 from pilotfish.engine.change import Change
-from pilotfish.engine.deciding import Decider, Decision, decision_of
+from pilotfish.engine.deciding import Decider, Decision, InForce
 from pilotfish.engine.grown import Grown, born, growth_in_words, last_birth
 from pilotfish.engine.growth import Origin
 from pilotfish.engine.health import Health
+from pilotfish.engine.helm import Helm, LoadKept, no_kept_versions
 from pilotfish.engine.learning import Learner
+from pilotfish.engine.recollecting import recollect
+from pilotfish.engine.recording import Recorder, decision_of
 from pilotfish.engine.specification import model_specification
 from pilotfish.exceptions import InvalidInputError, PilotfishError, StateError
 from pilotfish.experience.checkpoints import Checkpoints
+from pilotfish.experience.constraint_sets import register_constraints
 from pilotfish.experience.directory_lock import DirectoryLock
-from pilotfish.experience.log import ExperienceLog
+from pilotfish.experience.exposures import Exposure, exposures
+from pilotfish.experience.log import ExperienceLog, now_us
 from pilotfish.experience.record import LoggedDecision
+from pilotfish.experience.signals import SignalRow
 from pilotfish.experience.upkeep import Upkeep
 from pilotfish.request import Module, Outcome, Receipt, Request
 from pilotfish.rewards import RewardFunction
+from pilotfish.safety.breakers import State
+from pilotfish.safety.safeguards import Safeguards
+from pilotfish.safety.settings import SafetySettings
 
 logger = logging.getLogger(__name__)
 
@@ -49,9 +59,23 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     growth: Growth = "background"
     """Whether models are born from the log when it has doubled or the world has changed: `off`; `background`, on a
     thread of its own; `inline`, before what made it due is answered, so that simulations can be repeated."""
+    decide_budget_s: float = 0.001
+    """With less time left than this no model is asked; see `ServerSettings.decide_budget_ms`."""
+    safety: SafetySettings = SafetySettings()
+    """What may not be served."""
     encoder: dict[str, Any] = {}
     learner: dict[str, Any] = {}
     explorer: dict[str, Any] = {}
+
+
+class Follower(Protocol):
+    """Something that follows what is decided and what comes of it."""
+
+    def decided(self, decision: Decision) -> None:
+        """Take in a decision that is on record, before it is answered."""
+
+    def happened(self, decision: LoggedDecision, rows: Sequence[SignalRow]) -> None:
+        """Take in the values of one call that belong to the decided module and are the first of their signals."""
 
 
 class Engine:
@@ -61,6 +85,7 @@ class Engine:
         state_dir: Holds the log and the checkpoints; created if absent.
         settings: See `EngineSettings`.
         rewards: From raw signals to utilities.
+        load_kept: Loads kept versions of models, if there is a registry.
 
     Raises:
         StateError: Another process uses the directory, or its log is not usable.
@@ -68,33 +93,45 @@ class Engine:
     """
 
     def __init__(
-        self, state_dir: Path, settings: EngineSettings | None = None, rewards: RewardFunction | None = None
+        self,
+        state_dir: Path,
+        settings: EngineSettings | None = None,
+        rewards: RewardFunction | None = None,
+        load_kept: LoadKept = no_kept_versions,
     ) -> None:
         settings = settings or EngineSettings()
         rewards = rewards or RewardFunction()
         origin = _origin(settings, rewards)
         self._origin = origin
         self._grows_inline = settings.growth == "inline"
-        self.counters: Counter[tuple[str, int]] = Counter()
+        self.counters: Counter[tuple[str, int | str]] = Counter()
+        self.followers: list[Follower] = []
+        self.safeguards = Safeguards(settings.safety, self._on_transition)
         self.state_dir = state_dir
         self._modules_lock = threading.Lock()
         self._directory_lock = DirectoryLock(state_dir)
         try:
             self.log = ExperienceLog(state_dir, settings.id_seed.encode())
             self._learner = _restore(self.log, Checkpoints(state_dir), origin, rewards, self.counters)
+            recollect(self.log, self.safeguards, now_us(), time.monotonic())
+            configured = Exposure(mode=settings.mode, rollout_share=settings.rollout_share)
+            live = self._learner.grown.serving
             self._decider = Decider(
-                serving=self._learner.grown.serving,
+                in_force=InForce(configured, live, live, None),
                 log=self.log,
                 health=self._learner.health,
+                safeguards=self.safeguards,
+                constraints_number=register_constraints(self.log, settings.safety.constraints().content()),
                 default_weights=rewards.weights,
                 salt=settings.rollout_salt.encode(),
                 live_reward=settings.live_reward,
+                decide_budget_s=settings.decide_budget_s,
                 counters=self.counters,
             )
-            self._learner.on_birth = self._decider.serve
-            change = self.log.last_mode_change()
-            self._decider.mode = settings.mode if change is None else Mode(change.mode)
-            self._decider.rollout_share = settings.rollout_share if change is None else change.rollout_share
+            self._recorder = Recorder(self.log, self.safeguards.budgets, self.counters)
+            self.helm = Helm(self.log, self._decider, self._recorder, self._learner, load_kept)
+            self.helm.take(configured)
+            self._learner.on_outcome = self._on_outcome
             self._modules = {module.name: module for module in self.log.modules()}
         except BaseException:
             self._directory_lock.release()
@@ -103,29 +140,57 @@ class Engine:
 
     # -- decisions and outcomes ------------------------------------------------------------------------------------
 
-    def decide(self, request: Request) -> Decision:
+    def decide(self, request: Request, remaining_s: float | None = None) -> Decision:
         """Choose a module, log the choice, then return it.
+
+        Args:
+            request: The request.
+            remaining_s: Seconds that the caller still waits; None: as long as it takes.
 
         Raises:
             InvalidInputError: No candidate, or an unknown baseline.
             StateError: No candidate is legal.
             ConflictError: The request_id belongs to another request.
         """
-        (answer,) = self._decider.log((self._decider.choose(self._resolve(request)),))
+        choice = self._decider.choose(self._resolve(request), remaining_s)
+        (answer,) = self._recorder.log((choice,))
         if isinstance(answer, PilotfishError):
             raise answer
-        self._join_parked(answer)
+        self._follow(answer, is_fresh=answer is choice)
         return answer
 
-    def decide_batch(self, requests: Sequence[Request | PilotfishError]) -> list[Decision | PilotfishError]:
+    def decide_batch(
+        self, requests: Sequence[Request | PilotfishError], remaining_s: float | None = None
+    ) -> list[Decision | PilotfishError]:
         """Choose for several requests in one commit; a request that is an error, or raises one, stays that error."""
-        choices = [self._choose(request) for request in requests]
-        logged = iter(self._decider.log([choice for choice in choices if isinstance(choice, Decision)]))
+        choices = [self._choose(request, remaining_s) for request in requests]
+        logged = iter(self._recorder.log([choice for choice in choices if isinstance(choice, Decision)]))
         answers = [next(logged) if isinstance(choice, Decision) else choice for choice in choices]
-        for answer in answers:
+        for choice, answer in zip(choices, answers, strict=True):
             if isinstance(answer, Decision):
-                self._join_parked(answer)
+                self._follow(answer, is_fresh=answer is choice)
         return answers
+
+    def _follow(self, decision: Decision, *, is_fresh: bool) -> None:
+        if is_fresh:  # neither a repeat nor unlogged
+            for follower in self.followers:
+                try:
+                    follower.decided(decision)
+                except Exception:
+                    # The decision is on record and must be answered.
+                    self.counters["following_failed", 0] += 1
+                    logger.exception("what follows a decision failed")
+        self._join_parked(decision)
+
+    def _on_outcome(self, decision: LoggedDecision, rows: Sequence[SignalRow]) -> None:
+        values = [(row.signal, row.value) for row in rows]
+        self.safeguards.observe(decision.module, decision.decision_id, values, time.monotonic())
+        for follower in self.followers:
+            follower.happened(decision, rows)
+
+    def _on_transition(self, module: str, before: State, after: State) -> None:
+        self.counters["breaker", after.name.lower()] += 1
+        logger.warning("breaker of %s: %s, was %s", module, after.name.lower(), before.name.lower())
 
     def _join_parked(self, decision: Decision) -> None:
         request_id = decision.record.request.request_id
@@ -134,11 +199,11 @@ class Engine:
             if self._grows_inline:
                 self._learner.bear()
 
-    def _choose(self, request: Request | PilotfishError) -> Decision | PilotfishError:
+    def _choose(self, request: Request | PilotfishError, remaining_s: float | None) -> Decision | PilotfishError:
         if isinstance(request, PilotfishError):
             return request
         try:
-            return self._decider.choose(self._resolve(request))
+            return self._decider.choose(self._resolve(request), remaining_s)
         except PilotfishError as error:
             return error
 
@@ -176,19 +241,35 @@ class Engine:
     @property
     def mode(self) -> Mode:
         """The mode in force."""
-        return self._decider.mode
+        return self.exposure.mode
 
     @property
     def rollout_share(self) -> float:
         """The share of units that mode rollout gives to the policy."""
-        return self._decider.rollout_share
+        return self.exposure.rollout_share
+
+    @property
+    def exposure(self) -> Exposure:
+        """What is in force; `helm` changes it."""
+        return self.helm.exposure
+
+    def changes(self, limit: int) -> list[Exposure]:
+        """Return the newest changes of what is in force, newest first."""
+        return exposures(self.log, limit)
+
+    @property
+    def serves(self) -> InForce:
+        """What decides now."""
+        return self._decider.in_force
+
+    def hold_back_by(self, may_explore: Callable[[], bool]) -> None:
+        """Have a gate asked before a decision may be the policy's; it must look at nothing but the past."""
+        self._decider.may_explore = may_explore
 
     def set_mode(self, mode: Mode, rollout_share: float | None, actor: str, reason: str) -> None:
         """Change the mode from the next decision on; logged before it takes effect."""
         share = self.rollout_share if rollout_share is None else rollout_share
-        self.log.append_mode_change(mode, share, actor, reason)
-        self._decider.rollout_share = share
-        self._decider.mode = mode
+        self.helm.change("set_mode", actor, reason, mode=mode, rollout_share=share)
 
     @property
     def range_warnings(self) -> tuple[str, ...]:
@@ -275,7 +356,7 @@ def _restore(
     checkpoints: Checkpoints,
     origin: Origin,
     rewards: RewardFunction,
-    counters: Counter[tuple[str, int]],
+    counters: Counter[tuple[str, int | str]],
 ) -> Learner:
     birth, changes = last_birth(log, origin)
     specification = origin.specify(dict(origin.encoder)) if birth is None else birth.specification
@@ -306,5 +387,9 @@ def _with_descriptors(module: Module, registered: Module | None) -> Module:
         return module
     limit = registered.max_data_size_bytes if module.max_data_size_bytes is None else module.max_data_size_bytes
     return Module(
-        module.name, module.features or registered.features, module.capabilities or registered.capabilities, limit
+        module.name,
+        module.features or registered.features,
+        module.capabilities or registered.capabilities,
+        limit,
+        module.required_features or registered.required_features,
     )

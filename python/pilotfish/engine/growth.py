@@ -37,6 +37,8 @@ class Serving(NamedTuple):
     """Number of its version."""
     birth: int
     """Sequence number of its birth; 0: grown from nothing."""
+    kept: str = ""
+    """The kept version that it is, by its SHA-256; empty: the live model."""
 
 
 class Origin(NamedTuple):

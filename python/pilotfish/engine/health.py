@@ -37,7 +37,7 @@ class ModuleHealth(msgspec.Struct, gc=False):
     """Count and running mean of the utility, by signal."""
 
 
-_UNKNOWN = ModuleHealth()
+UNKNOWN = ModuleHealth()
 """Nothing is held against a module without outcomes: it counts as well, and as fast, as any."""
 
 
@@ -68,7 +68,7 @@ class Health:
 
     def of(self, module: str) -> ModuleHealth:
         """Return the module's means, not to be changed."""
-        return self._modules.get(module, _UNKNOWN)
+        return self._modules.get(module, UNKNOWN)
 
     def live_reward(self, module: str) -> float | None:
         """Return the running mean of the module's reward, in [0, 1]; None if nothing is known."""

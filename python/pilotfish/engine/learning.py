@@ -9,7 +9,7 @@ import hashlib
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -57,11 +57,15 @@ class Learner:
         log: ExperienceLog,
         rewards: RewardFunction,
         checkpoints: Checkpoints | None,
-        counters: Counter[tuple[str, int]],
+        counters: Counter[tuple[str, int | str]],
     ) -> None:
         self.grown = grown
         self.health = health
         self.on_birth: Callable[[Serving], None] = lambda _: None
+        self.on_outcome: Callable[[LoggedDecision, Sequence[SignalRow]], None] = lambda *_: None
+        """Told of the values of one call that belong to the decided module and are the first of their signals."""
+        self.is_paused = False
+        """Whether values are kept and not learned."""
         self._log = log
         self._rewards = rewards
         self.ranges = Ranges(rewards, counters)
@@ -116,7 +120,7 @@ class Learner:
                 defaulted = {row.signal for row in rows if row.kind is Kind.DEFAULT}
                 served = outcome.served_module
                 self._append(
-                    decision, [_new_signal(decision, s, value, served, defaulted) for s, value in fresh.items()]
+                    decision, [self._new_signal(decision, s, value, served, defaulted) for s, value in fresh.items()]
                 )
             return Receipt(recorded_count=len(fresh), joined=True)
 
@@ -128,7 +132,7 @@ class Learner:
                 return
             defaulted = {row.signal for row in self._log.rows_of(decision.sequence) if row.kind is Kind.DEFAULT}
             parked = self._log.parked_signals(request_id)
-            fresh = [_new_signal(decision, signal, *waiting, defaulted) for signal, waiting in parked.items()]
+            fresh = [self._new_signal(decision, signal, *waiting, defaulted) for signal, waiting in parked.items()]
             self._append(decision, fresh, parked_as=request_id)
 
     def expire(self, now_us: int) -> bool:
@@ -147,10 +151,13 @@ class Learner:
         for signal, value in self._rewards.defaults.items():
             before_us = now_us - int(self._rewards.windows_s[signal] * 1e6)
             with self._lock:
-                expired = append_defaults(self._log, signal, value, before_us, EXPIRE_AT_ONCE)
+                use = Use.PAUSED if self.is_paused else Use.LEARNED
+                expired = append_defaults(self._log, signal, value, before_us, EXPIRE_AT_ONCE, use)
                 for row in expired.rows:
-                    self._learn(self._log.decision_by_sequence(row.decision_sequence), row)
+                    decision = self._log.decision_by_sequence(row.decision_sequence)
+                    self._learn(decision, row)
                     self._folded = row.sequence
+                    self._tell(decision, [row])
             is_more |= expired.decision_count == EXPIRE_AT_ONCE
         return is_more
 
@@ -223,11 +230,33 @@ class Learner:
         return decision
 
     def _append(self, decision: LoggedDecision, fresh: list[NewSignal], *, parked_as: str = "") -> None:
-        sequences = self._log.append_signals(decision.sequence, fresh, parked_as=parked_as)
-        for sequence, new in zip(sequences, fresh, strict=True):
-            self._learn(decision, SignalRow(sequence, decision.sequence, new.signal, new.value, new.kind, new.use))
-            self._folded = sequence
-            self.ranges.observe(Signal(new.signal), new.value)
+        rows = self._log.append_signals(decision.sequence, fresh, parked_as=parked_as)
+        for row in rows:
+            self._learn(decision, row)
+            self._folded = row.sequence
+            self.ranges.observe(Signal(row.signal), row.value)
+        self._tell(decision, rows)
+
+    def _tell(self, decision: LoggedDecision, rows: Sequence[SignalRow]) -> None:
+        counted = [row for row in rows if row.use in {Use.LEARNED, Use.PAUSED}]
+        if not counted:
+            return
+        try:
+            self.on_outcome(decision, counted)
+        except Exception:
+            # The outcome is on record and must be acknowledged; what follows it is made again from the log at a start.
+            self._counters["following_failed", 0] += 1
+            logger.exception("what follows an outcome failed")
+
+    def _new_signal(
+        self, decision: LoggedDecision, signal: int, value: Value, served_module: str, defaulted: set[int]
+    ) -> NewSignal:
+        use = Use.PAUSED if self.is_paused else Use.LEARNED
+        if signal in defaulted:
+            use = Use.LATE
+        if served_module not in {"", decision.module}:
+            use = Use.OTHER_MODULE
+        return NewSignal(signal, value.value, value.kind, use, served_module or None)
 
     def _park(self, outcome: Outcome) -> Receipt:
         parked = {signal: waiting.value for signal, waiting in self._log.parked_signals(outcome.request_id).items()}
@@ -245,8 +274,11 @@ class Learner:
         if row.use is Use.LATE:
             self._counters["late", signal] += 1
             return
-        if row.use is Use.OTHER_MODULE:
-            self._counters["not_learned", signal] += 1
+        if row.use in {Use.OTHER_MODULE, Use.PAUSED}:
+            if row.use is Use.PAUSED:
+                self._counters["paused", signal] += 1
+            else:
+                self._counters["not_learned", signal] += 1
             return
         # Whatever the core says of it: a fold that starts at a birth does not ask the core about what was before.
         self.health.observe(decision.module, signal, value)
@@ -263,15 +295,6 @@ class Learner:
             self._counters["lower_bound", signal] += 1
         elif row.kind is Kind.DEFAULT:
             self._counters["defaulted", signal] += 1
-
-
-def _new_signal(
-    decision: LoggedDecision, signal: int, value: Value, served_module: str, defaulted: set[int]
-) -> NewSignal:
-    use = Use.LATE if signal in defaulted else Use.LEARNED
-    if served_module not in {"", decision.module}:
-        use = Use.OTHER_MODULE
-    return NewSignal(signal, value.value, value.kind, use, served_module or None)
 
 
 def _fresh_values(outcome: Outcome, recorded: Mapping[int, Value]) -> dict[int, Value]:

@@ -25,7 +25,7 @@ class Ranges:
         counters: Where events are counted, by (what, detail).
     """
 
-    def __init__(self, rewards: RewardFunction, counters: Counter[tuple[str, int]]) -> None:
+    def __init__(self, rewards: RewardFunction, counters: Counter[tuple[str, int | str]]) -> None:
         self._rewards = rewards
         self._counters = counters
         self._blocks: dict[Signal, list[float]] = {signal: [] for signal in Signal}

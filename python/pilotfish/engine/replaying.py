@@ -5,13 +5,12 @@ specification, what it learned at birth and the order of all that came after. So
 configuration, no checkpoint, no clock.
 """
 
-import struct
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from heapq import heappop, heappush
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -19,14 +18,18 @@ from pilotfish._core import Model
 from pilotfish.codes import Mode, Reason, Signal
 from pilotfish.engine.change import Change, weight_after
 from pilotfish.engine.growth import observed, train, utility
-from pilotfish.engine.rollout import served_probability
+from pilotfish.engine.helm import LoadKept, no_kept_versions
+from pilotfish.engine.sides import both_sides, drawn, greedy, mixture
 from pilotfish.exceptions import PilotfishError, StateError
 from pilotfish.experience.births import Birth, all_births, specifications
 from pilotfish.experience.log import ExperienceLog
-from pilotfish.experience.record import DecisionRecord, LoggedDecision
+from pilotfish.experience.constraint_sets import constraint_sets
+from pilotfish.experience.record import DecisionRecord, LoggedDecision, ServedBy
 from pilotfish.experience.signals import SignalRow, Use
 from pilotfish.rewards import REWARD_VERSION, RewardFunction
-from pilotfish.safety.legal_set import legal_set
+from pilotfish.safety.constraints import read_constraints
+from pilotfish.safety.legal_set import Asked, Legality
+from pilotfish.safety.live import LIVE_REASONS
 
 WINDOW: Final = 4096
 """Decisions that are put in the order in which they were chosen, because those of several threads and models are logged
@@ -35,7 +38,13 @@ as they come. One that is further out of order costs a model trained anew, not a
 ALIVE: Final = 3
 """Models kept in memory: the present one, and those that answered last when it was born."""
 
-_UNCOMPUTED: Final = {Reason.POLICY_FAILED, Reason.GUARD_REFUSED}
+_UNCOMPUTED: Final = {
+    Reason.POLICY_FAILED,
+    Reason.GUARD_REFUSED,
+    Reason.DEADLINE_NEAR,
+    Reason.SAFE_DEFAULT,
+}
+"""Reasons why no policy was computed though the mode asks for one."""
 
 
 class Replayed(msgspec.Struct, frozen=True, gc=False):
@@ -108,14 +117,43 @@ class _Life:
 class _Lives:
     """The models of a log, by version and birth."""
 
-    def __init__(self, log: ExperienceLog) -> None:
+    def __init__(self, log: ExperienceLog, load_kept: LoadKept) -> None:
         self._log = log
+        self._load_kept = load_kept
+        self._kept: dict[str, Model | None] = {}
+        self._constraints = constraint_sets(log)
+        self._legalities: dict[int, Legality | None] = {}
         self._specifications = specifications(log)
         self._births = {birth.sequence: (base, birth) for base, birth in all_births(log)}
         self._alive: OrderedDict[tuple[str, int], _Life | None] = OrderedDict()
 
-    def of(self, version: str, birth: int) -> _Life | None:
-        """Return a model; None: the log knows none of this name."""
+    def legality(self, number: int) -> Legality | None:
+        """Return a set of constraints by its number; None: the log knows none of it."""
+        if number not in self._legalities:
+            content = self._constraints.get(number)
+            self._legalities[number] = None if content is None else Legality(read_constraints(content))
+        return self._legalities[number]
+
+    def model(self, by: ServedBy) -> Model | str:
+        """Return a model as it was, or the name of what is missing: `model` or `learned_count`."""
+        kept = self._kept_model(by.kept) if by.kept else None
+        if kept is not None and kept.learned_count == by.learned_count:
+            return kept
+        # Without its file: a version that was kept of this log's own models is in the log too.
+        life = self._of(by.version, by.birth)
+        if life is None:
+            return "model"
+        return life.at(by.learned_count) or "learned_count"
+
+    def _kept_model(self, version: str) -> Model | None:
+        if version not in self._kept:
+            try:
+                self._kept[version] = self._load_kept(version).model
+            except PilotfishError:
+                self._kept[version] = None
+        return self._kept[version]
+
+    def _of(self, version: str, birth: int) -> _Life | None:
         key = (version, birth)
         if key not in self._alive:
             self._alive[key] = self._life(version, birth)
@@ -141,22 +179,28 @@ class _Lives:
         return tuple(msgspec.msgpack.decode(birth.change, type=Change) for birth in known if birth.change is not None)
 
 
-def replay(log: ExperienceLog, decisions: Iterable[LoggedDecision] | None = None) -> Iterator[Replayed]:
+def replay(
+    log: ExperienceLog,
+    decisions: Iterable[LoggedDecision] | None = None,
+    load_kept: LoadKept = no_kept_versions,
+) -> Iterator[Replayed]:
     """Make decisions again and yield what came of each, nearly in the order of the log.
 
-    Compared are the legal set, and where the policy was computed its pmf, scores and uncertainties; then the served
-    module and the propensity, given the share and the side of it that are on record. What a decision was made from is
+    Compared are the legal set, given what breakers, budgets and risk took out at that moment; where the policy and the
+    champion were computed their pmfs and the policy's scores and uncertainties; then the served module and the
+    propensity, given the share, the side of it and the probes that are on record. What a decision was made from is
     taken from its record: the request with the modules' descriptors, the weights, its id as the seed.
     Cost: each learned value is learned again, once.
 
     Args:
         log: The truth; may be in use.
         decisions: Which; None: all.
+        load_kept: Loads kept versions that came from elsewhere; those of this log's own models need none.
 
     Raises:
         StateError: A model of the log was made by a release with other rewards; that release can replay it.
     """
-    lives = _Lives(log)
+    lives = _Lives(log, load_kept)
     for decision in _as_chosen(log.decisions() if decisions is None else decisions):
         yield Replayed(decision.sequence, decision.decision_id, _differences(decision, lives))
 
@@ -174,34 +218,67 @@ def _as_chosen(decisions: Iterable[LoggedDecision]) -> Iterator[LoggedDecision]:
 
 def _differences(decision: LoggedDecision, lives: _Lives) -> tuple[str, ...]:
     record = decision.record
-    differs = [] if legal_set(record.request) == (record.legal, record.removed) else ["legal"]
-    if record.learned_count < 0:
-        if record.mode != Mode.OFF and not _UNCOMPUTED.intersection(record.reasons):
-            differs.append("learned_count")
-        found: tuple[Any, ...] = (b"", b"", b"", record.baseline, 1.0)
-    else:
-        life = lives.of(decision.model_version, record.birth)
-        if life is None:
-            return (*differs, "model")
-        model = life.at(record.learned_count)
-        if model is None:
-            return (*differs, "learned_count")
-        found = _decided(model, decision)
-    candidates = record.request.candidates
-    recorded = (record.policy_pmf, record.scores, record.uncertainties, decision.module, decision.propensity)
-    again = (*found[:3], candidates[found[3]].name, found[4])
-    differs += [name for name, one, other in zip(_COMPARED, recorded, again, strict=True) if one != other]
+    differs = [] if _is_legal_set(record, lives.legality(record.constraints)) else ["legal"]
+    places = tuple([record.legal.index(index) for index in record.probing])
+    baseline = record.legal.index(record.baseline)
+    policy = champion = _NOT_COMPUTED
+    if record.learned_count >= 0:
+        by = ServedBy(decision.model_version, record.birth, record.learned_count, record.kept)
+        answer = _decided(by, decision, lives)
+        if isinstance(answer, str):
+            return (*differs, answer)
+        policy = answer
+    elif record.mode != Mode.OFF and not _UNCOMPUTED.intersection(record.reasons):
+        differs.append("learned_count")
+    if record.control is not None:
+        answer = _decided(record.control, decision, lives)
+        if isinstance(answer, str):
+            return (*differs, answer)
+        champion = answer
+    answered = policy.place if record.in_policy_share and policy.place >= 0 else champion.place
+    place, _ = drawn(decision.decision_id, answered, baseline, places, record.probe_share)
+    sides = both_sides(policy.pmf, champion.pmf, baseline, places, record.probe_share)
+    recorded = (record.policy_pmf, record.scores, record.uncertainties, record.control_pmf)
+    again = (policy.pmf, policy.scores, policy.uncertainties, champion.pmf)
+    module = record.request.candidates[record.legal[place]].name
+    recorded_all = (*recorded, decision.module, decision.propensity)
+    again_all = (*again, module, mixture(*sides, record.policy_share, place))
+    differs += [name for name, one, other in zip(_COMPARED, recorded_all, again_all, strict=True) if one != other]
     return tuple(differs)
 
 
-_COMPARED: Final = ("pmf", "scores", "uncertainties", "module", "propensity")
+_COMPARED: Final = ("pmf", "scores", "uncertainties", "control_pmf", "module", "propensity")
 """What is compared beside `legal`, `model` (the log has none of this name) and `learned_count` (it never had learned so
 many values)."""
 
 
-def _decided(model: Model, decision: LoggedDecision) -> tuple[bytes, bytes, bytes, int, float]:
-    record: DecisionRecord = decision.record
+class _Answer(NamedTuple):
+    pmf: bytes = b""
+    scores: bytes = b""
+    uncertainties: bytes = b""
+    place: int = -1
+
+
+_NOT_COMPUTED: Final = _Answer()
+
+
+def _is_legal_set(record: DecisionRecord, legality: Legality | None) -> bool:
+    if legality is None:
+        return False
+    permitted, removed = legality.split(record.request, Asked(Mode(record.mode), record.asked_us))
+    # What held at that moment only is taken from the record.
+    for_now = {removal.index for removal in record.removed if removal.reason in LIVE_REASONS}
+    constrained = tuple([removal for removal in record.removed if removal.reason not in LIVE_REASONS])
+    return (tuple([index for index in permitted if index not in for_now]), removed) == (record.legal, constrained)
+
+
+def _decided(by: ServedBy, decision: LoggedDecision, lives: _Lives) -> _Answer | str:
+    """Return what a model makes of a decision's request, or the name of what differs."""
+    record = decision.record
     request, legal = record.request, record.legal
+    model = lives.model(by)
+    if isinstance(model, str):
+        return model
     try:
         choice = model.decide(
             decision.decision_id,
@@ -211,12 +288,9 @@ def _decided(model: Model, decision: LoggedDecision) -> tuple[bytes, bytes, byte
             record.weights,
         )
     except PilotfishError:
-        return b"", b"", b"", record.baseline, 1.0
-    served = legal[choice.index] if record.in_policy_share else record.baseline
-    (probability,) = struct.unpack_from("d", choice.pmf, 8 * legal.index(served))
-    share = record.policy_share
-    propensity = served_probability(probability, share, is_baseline=served == record.baseline)
-    return choice.pmf, choice.scores, choice.uncertainties, served, propensity
+        return _NOT_COMPUTED
+    pmf, place = greedy(choice.scores) if record.greedy else (choice.pmf, choice.index)
+    return _Answer(pmf, choice.scores, choice.uncertainties, place)
 
 
 def _rewards_of(specification: bytes, version: str) -> RewardFunction:

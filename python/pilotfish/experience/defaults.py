@@ -21,7 +21,9 @@ class Expired(NamedTuple):
     """Decisions that were looked at; 0: no window has passed since the last look."""
 
 
-def append_defaults(log: ExperienceLog, signal: int, value: float, before_us: int, limit: int) -> Expired:
+def append_defaults(  # noqa: PLR0917  each is told by its type
+    log: ExperienceLog, signal: int, value: float, before_us: int, limit: int, use: Use
+) -> Expired:
     """Log a default for the next decisions that lack a signal, in one commit.
 
     Each decision is looked at once per signal, in the order of the log and up to the first that is too young; how far
@@ -34,6 +36,7 @@ def append_defaults(log: ExperienceLog, signal: int, value: float, before_us: in
         value: The default, in the signal's range.
         before_us: Latest decision time whose window has passed, in microseconds since the epoch.
         limit: Decisions to look at, at most.
+        use: LEARNED, or PAUSED while learning is.
 
     Raises:
         sqlite3.Error: The log cannot be written; nothing was.
@@ -49,9 +52,9 @@ def append_defaults(log: ExperienceLog, signal: int, value: float, before_us: in
             return Expired([], 0)
         rows = []
         for (decision,) in connection.execute(_SELECT_LACKING, (after, due[-1], signal)).fetchall():
-            new = (decision, signal, value, Kind.DEFAULT, Use.LEARNED, None, time_us)
+            new = (decision, signal, value, Kind.DEFAULT, use, None, time_us)
             sequence = connection.execute(INSERT_SIGNAL, new).lastrowid or 0
-            rows.append(SignalRow(sequence, decision, signal, value, Kind.DEFAULT, Use.LEARNED))
+            rows.append(SignalRow(sequence, decision, signal, value, Kind.DEFAULT, use, time_us))
         connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, str(due[-1])))
     log.signal_value_count += len(rows)
     return Expired(rows, len(due))

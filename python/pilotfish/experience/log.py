@@ -17,7 +17,6 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from pilotfish.codes import Mode
 from pilotfish.exceptions import NotFoundError, StateError
 from pilotfish.experience.record import DecisionRecord, LoggedDecision, decode_record, encode_record
 from pilotfish.experience.schema import prepare
@@ -62,16 +61,6 @@ _INSERT_DECISION: Final = (
 
 DecisionRow: TypeAlias = tuple[bytes, str, float, int, int, DecisionRecord]
 """Decision id, module, propensity, source, number of the model version, record."""
-
-
-class ModeChange(msgspec.Struct, frozen=True, gc=False):
-    """One logged change of mode or rollout share."""
-
-    time_us: int
-    mode: int
-    rollout_share: float
-    actor: str
-    reason: str
 
 
 class ExperienceLog:
@@ -247,8 +236,10 @@ class ExperienceLog:
         """Return the raw value of each signal of a decision that was reported; defaults are not among them."""
         return {row.signal: row.value for row in self.rows_of(decision_sequence) if row.kind is not Kind.DEFAULT}
 
-    def append_signals(self, decision_sequence: int, signals: Iterable[NewSignal], *, parked_as: str = "") -> list[int]:
-        """Append signal values of a decision in one commit; return their sequence numbers.
+    def append_signals(
+        self, decision_sequence: int, signals: Iterable[NewSignal], *, parked_as: str = ""
+    ) -> list[SignalRow]:
+        """Append signal values of a decision in one commit; return their rows.
 
         Args:
             decision_sequence: Whose they are.
@@ -257,20 +248,23 @@ class ExperienceLog:
         """
         time_us = now_us()
         with self.transaction():
-            sequences = [
-                self._connection.execute(
-                    INSERT_SIGNAL,
-                    # Plain numbers: SQLite's module looks for an adapter of each enum, 2 µs apiece.
-                    (decision_sequence, int(signal), value, int(kind), int(use), served_module, time_us),
-                ).lastrowid
-                or 0
+            rows = [
+                SignalRow(
+                    self._connection.execute(
+                        INSERT_SIGNAL,
+                        # Plain numbers: SQLite's module looks for an adapter of each enum, 2 µs apiece.
+                        (decision_sequence, int(signal), value, int(kind), int(use), served_module, time_us),
+                    ).lastrowid
+                    or 0,
+                    *(decision_sequence, signal, value, kind, use, time_us),
+                )
                 for signal, value, kind, use, served_module in signals
             ]
             if parked_as:
                 self._connection.execute("DELETE FROM parked_signal WHERE request_id = ?", (parked_as,))
-        self.signal_value_count += len(sequences)
+        self.signal_value_count += len(rows)
         self._parked.discard(parked_as)
-        return sequences
+        return rows
 
     def signals(self, after: int = 0, *, late_in_time: bool = False) -> Iterator[SignalRow]:
         """Yield the signal values in the order in which they are learned, those after a sequence number.
@@ -283,6 +277,16 @@ class ExperienceLog:
         for row in self._pages(SELECT_SIGNALS_LATE_IN_TIME if late_in_time else SELECT_SIGNALS, after):
             yield read_row(row)
 
+    def before(self, time_us: int) -> tuple[int, int]:
+        """Return the sequence numbers of the last decision and the last signal value before a time."""
+        query = "SELECT COALESCE((SELECT sequence FROM {} WHERE time_us < ? ORDER BY sequence DESC LIMIT 1), 0)"
+        with self._lock:
+            decision, signal = (
+                self._connection.execute(query.format(table), (time_us,)).fetchone()[0]
+                for table in ("decision", "signal_value")
+            )
+        return decision, signal
+
     def newest_values(self, limit: int) -> list[tuple[int, float]]:
         """Return (signal, raw value) of the newest reported values, oldest first."""
         query = "SELECT signal, value FROM signal_value WHERE kind <> 2 ORDER BY sequence DESC LIMIT ?"
@@ -293,6 +297,11 @@ class ExperienceLog:
         """Return the sequence number of the last signal value; 0 if there is none."""
         with self._lock:
             return int(self._one("SELECT COALESCE(MAX(sequence), 0) FROM signal_value"))
+
+    def last_decision_sequence(self) -> int:
+        """Return the sequence number of the last decision; 0 if there is none."""
+        with self._lock:
+            return int(self._one("SELECT COALESCE(MAX(sequence), 0) FROM decision"))
 
     def decision_by_sequence(self, sequence: int) -> LoggedDecision:
         """Return the decision with this sequence number; it exists for every signal value."""
@@ -336,7 +345,7 @@ class ExperienceLog:
                 )
         self._parked.add(request_id)
 
-    # -- modules and modes -----------------------------------------------------------------------------------------
+    # -- modules -----------------------------------------------------------------------------------------
 
     def put_modules(self, modules: Iterable[Module]) -> None:
         """Add modules or replace those of the same name; all or none."""
@@ -353,21 +362,6 @@ class ExperienceLog:
         with self._lock:
             rows = self._connection.execute("SELECT module FROM module ORDER BY position").fetchall()
         return tuple(msgspec.msgpack.decode(row[0], type=Module) for row in rows)
-
-    def append_mode_change(self, mode: Mode, rollout_share: float, actor: str, reason: str) -> None:
-        """Append a change of mode; it is in force after restart too."""
-        with self._lock:
-            self._connection.execute(
-                "INSERT INTO mode_change (time_us, mode, rollout_share, actor, reason) VALUES (?, ?, ?, ?, ?)",
-                (now_us(), mode, rollout_share, actor, reason),
-            )
-
-    def last_mode_change(self) -> ModeChange | None:
-        """Return the change that is in force, or None if there was none."""
-        query = "SELECT time_us, mode, rollout_share, actor, reason FROM mode_change ORDER BY sequence DESC LIMIT 1"
-        with self._lock:
-            row = self._connection.execute(query).fetchone()
-        return None if row is None else ModeChange(*row)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 

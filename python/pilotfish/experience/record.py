@@ -4,9 +4,23 @@ from typing import Final
 
 import msgspec
 
-from pilotfish.request import Request
+from pilotfish.request import Removal, Request
 
-RECORD_FORMAT: Final = 1
+RECORD_FORMAT: Final = 2
+"""Format 1 had no more than (candidate, reason) of a removal, and ended at `birth`; its rows are read as they are."""
+
+
+class ServedBy(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A model that took part, as the log names it."""
+
+    version: str
+    """SHA-256 of its specification."""
+    birth: int
+    """Which birth of that version; 0: grown from nothing."""
+    learned_count: int
+    """Signal values it had learned."""
+    kept: str = ""
+    """The kept version that it is, by its SHA-256; empty: the live model of then."""
 
 
 class DecisionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -16,10 +30,10 @@ class DecisionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     request: Request
     mode: int
     policy_share: float
+    """Share of units that the policy was to serve, after all that holds it back."""
     in_policy_share: bool
     legal: tuple[int, ...]
-    removed: tuple[tuple[int, int], ...]
-    """(candidate, reason code) of each candidate that was taken out."""
+    removed: tuple[Removal, ...]
     baseline: int
     reasons: tuple[int, ...]
     weights: tuple[float, ...]
@@ -31,6 +45,23 @@ class DecisionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     uncertainties: bytes = b""
     birth: int = 0
     """Which birth of its model version the policy was (`model_birth`); 0: the configured one, grown from nothing."""
+    stage: int = 0
+    """The change of exposure that began the stage (`exposure_change`); 0: the configured one of a fresh log."""
+    constraints: int = 0
+    """Number of the constraints in force (`constraint_set`); 0: none but those of the request."""
+    asked_us: int = 0
+    """When it was asked, microseconds since the epoch: what rules over the hour saw."""
+    kept: str = ""
+    """The kept version that served as the policy, by its SHA-256; empty: the live model."""
+    control: ServedBy | None = None
+    """The champion, if it was computed: it serves the units outside the policy's share, or stood in for the policy."""
+    control_pmf: bytes = b""
+    """The champion's pmf over `legal`, float64."""
+    probing: tuple[int, ...] = ()
+    """Legal candidates on probation; each side that a model decides serves one of them with `probe_share` first."""
+    probe_share: float = 0.0
+    greedy: bool = False
+    """Whether the best by score was taken with certainty instead of the pmf, because the task is critical."""
 
 
 class LoggedDecision(msgspec.Struct, frozen=True, gc=False):

@@ -39,7 +39,8 @@ CREATE TABLE IF NOT EXISTS signal_value (
     value             REAL NOT NULL,
     time_us           INTEGER NOT NULL,
     learned           INTEGER NOT NULL,   -- 1: yes. 0: another module ran than the decided one, so the propensity is not
-                                          -- its. 2: no, it came after its default had been learned
+                                          -- its. 2: no, it came after its default had been learned. 3: no, learning was
+                                          -- paused
     served_module     TEXT,               -- as reported; NULL if not
     kind              INTEGER NOT NULL    -- 0: measured. 1: a lower bound. 2: the default, nobody measured it
 ) STRICT;
@@ -74,12 +75,30 @@ CREATE TABLE IF NOT EXISTS model_birth (
     change          BLOB                  -- msgpack, engine/change.py; NULL if the log had only grown
 ) STRICT;
 
--- Every change of what the policy may do; the last row is in force.
-CREATE TABLE IF NOT EXISTS mode_change (
+-- Every change of what the policy may do; the last row is in force. Evidence for a stage is of decisions since the change
+-- that began it.
+CREATE TABLE IF NOT EXISTS exposure_change (
     sequence      INTEGER PRIMARY KEY,
     time_us       INTEGER NOT NULL,
+    action        TEXT NOT NULL,
+    actor         TEXT NOT NULL,
+    reason        TEXT NOT NULL,
     mode          INTEGER NOT NULL,
     rollout_share REAL NOT NULL,
-    actor         TEXT NOT NULL,
-    reason        TEXT NOT NULL
+    policy        TEXT NOT NULL,         -- '' the live model, else a kept version
+    control       TEXT NOT NULL,         -- '' the baseline, 'live', or a kept version
+    held          INTEGER NOT NULL,      -- 1: nothing is promoted automatically
+    paused        INTEGER NOT NULL,      -- 1: outcomes are kept and not learned
+    stage         INTEGER NOT NULL,      -- the change that began the stage: this one or one before
+    decision_sequence INTEGER NOT NULL,  -- the last decision before it
+    signal_sequence   INTEGER NOT NULL,  -- the last signal value before it
+    evidence      TEXT NOT NULL          -- JSON: what it rests on; '' for none
+) STRICT;
+
+-- The constraints that were configured, so that a decision can be made again after they have changed.
+CREATE TABLE IF NOT EXISTS constraint_set (
+    number  INTEGER PRIMARY KEY,
+    sha256  TEXT NOT NULL UNIQUE,
+    time_us INTEGER NOT NULL,
+    content BLOB NOT NULL                -- canonical JSON, safety/constraints.py
 ) STRICT;

@@ -10,14 +10,15 @@ INSERT_SIGNAL: Final = (
     " VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 
-_SELECT: Final = "SELECT sequence, decision_sequence, signal, value, kind, learned FROM signal_value"
+_SELECT: Final = "SELECT sequence, decision_sequence, signal, value, kind, learned, time_us FROM signal_value"
 
 SELECT_ROWS_OF: Final = f"{_SELECT} WHERE decision_sequence = ? ORDER BY sequence"
 
 SELECT_SIGNALS: Final = f"{_SELECT} WHERE sequence > ? ORDER BY sequence LIMIT 1000"
 
 SELECT_SIGNALS_LATE_IN_TIME: Final = (
-    "SELECT sequence, decision_sequence, signal, value, kind, min(learned, 1) FROM signal_value AS s"
+    "SELECT sequence, decision_sequence, signal, value, kind, iif(learned = 2, 1, learned), time_us"
+    " FROM signal_value AS s"
     " WHERE sequence > ? AND NOT (kind = 2 AND EXISTS"
     " (SELECT 1 FROM signal_value AS m WHERE m.decision_sequence = s.decision_sequence"
     " AND (m.signal = s.signal AND m.kind <> 2 OR m.learned = 0))) ORDER BY sequence LIMIT 1000"
@@ -43,6 +44,8 @@ class Use(IntEnum):
     LEARNED = 1
     LATE = 2
     """Kept, not learned: it came after its default had been learned, and sums cannot forget the default."""
+    PAUSED = 3
+    """Kept, not learned: learning was paused when it came."""
 
 
 class Value(NamedTuple):
@@ -72,6 +75,8 @@ class SignalRow(msgspec.Struct, frozen=True, gc=False):
     value: float
     kind: Kind
     use: Use
+    time_us: int = 0
+    """When it was logged; the values of one call share it."""
 
 
 class ParkedSignal(NamedTuple):
@@ -84,5 +89,5 @@ class ParkedSignal(NamedTuple):
 
 def read_row(row: tuple[Any, ...]) -> SignalRow:
     """Return what one of the queries above has read."""
-    sequence, decision_sequence, signal, value, kind, use = row
-    return SignalRow(sequence, decision_sequence, signal, value, Kind(kind), Use(use))
+    sequence, decision_sequence, signal, value, kind, use, time_us = row
+    return SignalRow(sequence, decision_sequence, signal, value, Kind(kind), Use(use), time_us)

@@ -4,6 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
+from pilotfish.request import Removal, Request
+from pilotfish.safety.legal_set import Asked, Legality
+
 SUM_TOLERANCE: Final = 1e-9
 
 
@@ -25,10 +28,23 @@ def fault_of_choice(pmf: Sequence[float], index: int, n_legal: int) -> str:
     return ""
 
 
-def fault_of_answer(served: int, propensity: float, legal: Sequence[int]) -> str:
-    """Return what is wrong with the answer that is about to leave, or "" if nothing is."""
-    if served not in legal:
-        return f"candidate {served} is not legal"
+def fault_of_answer(  # noqa: PLR0917  each is told by its type
+    request: Request,
+    served: int,
+    propensity: float,
+    removed: Sequence[Removal],
+    legality: Legality,
+    asked: Asked,
+) -> str:
+    """Return what is wrong with the answer that is about to leave, or "" if nothing is.
+
+    The constraints are asked again about the served module alone, not the legal set that the core was given.
+    """
+    if not 0 <= served < len(request.candidates):
+        return f"candidate {served} does not exist"
+    for removal in removed:
+        if removal.index == served:
+            return f"candidate {served} was removed"
     if not 0.0 < propensity <= 1.0 + SUM_TOLERANCE:
         return f"propensity is {propensity!r}"
-    return ""
+    return legality.fault_of(request, served, asked)

@@ -147,7 +147,7 @@ class Sidecar:
 
     def _routes(self, methods: Sequence[servicer.Method]) -> list[transport.Route]:
         return [
-            transport.Route(m.service, m.name, self.dispatcher.handler(m.name, m.request_class, m.call))
+            transport.Route(m.service, m.name, self.dispatcher.handler(m.name, m.request_class, m.call, m.timed_call))
             for m in methods
         ]
 
@@ -168,6 +168,8 @@ def engine_settings(settings: Settings) -> EngineSettings:
         rollout_share=policy.rollout_share,
         rollout_salt=policy.rollout_salt,
         live_reward=policy.live_reward,
+        decide_budget_s=settings.server.decide_budget_ms / 1000.0,
+        safety=settings.safety,
         encoder=policy.encoder,
         learner=policy.learner,
         explorer=policy.explorer,

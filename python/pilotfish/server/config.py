@@ -146,8 +146,12 @@ def nearest(name: str, known: Iterator[str] | list[str]) -> str:
     return f"nearest valid name: {matches[0]}"
 
 
+_STRUCTURED: Final = ("dict[", "tuple[", "Settings", "None")
+"""Parts of a type's name by which a text is read as YAML: it holds more than one value, or none."""
+
+
 def _convert(value: object, kind: Any) -> object:  # noqa: ANN401  a type, as annotated
-    if isinstance(value, str) and "dict[" in str(kind):
+    if isinstance(value, str) and any(word in str(kind) for word in _STRUCTURED):
         value = yaml.load(value, Loader=PlainLoader)  # noqa: S506  PlainLoader is a SafeLoader
     return msgspec.convert(value, kind, strict=False, dec_hook=_path)
 
@@ -275,6 +279,13 @@ def _broken_rules(settings: Settings) -> Iterator[str]:
         return
     if fault := _fault_of_policy(settings, rewards):
         yield fault
+    if settings.safety.rules:
+        from pilotfish.safety.legal_set import Legality  # noqa: PLC0415  the defaults need no check
+
+        try:
+            Legality(settings.safety.constraints())
+        except InvalidInputError as error:
+            yield f"safety.rules == {_shown(settings.safety.rules)}, {error}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -6,8 +6,9 @@ from typing import Final, NoReturn
 from pilotfish.codes import Mode, Signal
 from pilotfish.engine.deciding import Decision
 from pilotfish.engine.explaining import PresentScore
-from pilotfish.engine.rollout import served_probability
+from pilotfish.engine.sides import mixture, sides_of
 from pilotfish.exceptions import InvalidInputError
+from pilotfish.experience.exposures import LIVE
 from pilotfish.experience.record import DecisionRecord
 from pilotfish.request import RESERVED_PREFIX, Feature, Features, Module, Outcome, Request, Task, reserved_features
 from pilotfish.rewards import DEFAULT_HALF_VALUES, MAXIMUM, weight_vector
@@ -28,6 +29,7 @@ BATCH_OUTCOMES: Final = 1024
 NUMBER: Final = 1e12
 DATA_SIZE_BYTES: Final = 2**53
 PRIORITY: Final = 10
+ATTEMPTS: Final = 1000
 DEADLINE_S: Final = 30 * 86_400
 DECISION_ID_DIGITS: Final = 32
 _SURELY_A_NAME: Final = NAME_BYTES // 4
@@ -170,21 +172,25 @@ def explanation_to(record: DecisionRecord, target: policy_pb2.Explanation) -> No
         memoryview(column).cast("d") if column else zeros
         for column in (record.policy_pmf, record.scores, record.uncertainties)
     )
-    share = record.policy_share if record.policy_pmf else 0.0
+    sides = sides_of(record)
     rows = [
         policy_pb2.RankedModule(
             module=candidates[index].name,
             score=scores[i],
             uncertainty=uncertainties[i],
             policy_probability=policy[i],
-            probability=served_probability(policy[i], share, is_baseline=index == record.baseline),
+            probability=mixture(*sides, record.policy_share, i),
         )
         for i, index in enumerate(record.legal)
     ]
     target.ranking.extend(sorted(rows, key=lambda row: (-row.probability, -row.policy_probability, -row.score)))
     target.removed.extend(
-        policy_pb2.RemovedModule(module=candidates[index].name, reason=reason)  # type: ignore[arg-type]
-        for index, reason in record.removed
+        policy_pb2.RemovedModule(
+            module=candidates[removal.index].name,
+            reason=removal.reason,  # type: ignore[arg-type]
+            rule=removal.rule,
+        )
+        for removal in record.removed
     )
     target.baseline_module = candidates[record.baseline].name
     target.policy_share = record.policy_share
@@ -192,6 +198,11 @@ def explanation_to(record: DecisionRecord, target: policy_pb2.Explanation) -> No
     target.mode = record.mode  # type: ignore[assignment]
     target.learned_count = max(record.learned_count, 0)
     target.policy_evaluated = bool(record.policy_pmf)
+    target.probing_modules.extend(candidates[index].name for index in record.probing)
+    target.probe_share = record.probe_share
+    target.policy_version = record.kept
+    target.control_version = "" if record.control is None else record.control.kept or LIVE
+    target.stage = record.stage
 
 
 def present_score_to(present: PresentScore, target: control_service_pb2.PresentScore) -> None:
@@ -209,7 +220,10 @@ def present_score_to(present: PresentScore, target: control_service_pb2.PresentS
 def module_to(module: Module) -> policy_pb2.Module:
     """Return a registered module as it was declared."""
     proto = policy_pb2.Module(
-        name=module.name, capabilities=module.capabilities, max_data_size_bytes=module.max_data_size_bytes
+        name=module.name,
+        capabilities=module.capabilities,
+        max_data_size_bytes=module.max_data_size_bytes,
+        required_features=module.required_features,
     )
     for name, value in module.features.items():
         if isinstance(value, bool):
@@ -238,6 +252,10 @@ def _task_from(proto: policy_pb2.Task) -> Task:
     features = reserved_features(_text(proto.type, "task.type", NAME_BYTES), priority, size, deadline_s)
     if proto.HasField("features"):
         features.update(_features_from(proto.features, "task.features", TASK_FEATURES))
+    attempt = 1
+    if proto.HasField("attempt"):
+        _number(proto.attempt, "task.attempt", 1, ATTEMPTS)
+        attempt = proto.attempt
     return Task(
         type=proto.type,
         description=_text(proto.description, "task.description", DESCRIPTION_BYTES),
@@ -245,6 +263,10 @@ def _task_from(proto: policy_pb2.Task) -> Task:
         required_capabilities=_names(proto.required_capabilities, "task.required_capabilities", CAPABILITIES),
         data_size_bytes=size,
         weights=_weights_from(proto.signal_weights) if proto.signal_weights else None,
+        attempt=attempt,
+        non_idempotent=proto.non_idempotent,
+        critical=proto.critical,
+        deadline_s=deadline_s,
     )
 
 
@@ -263,6 +285,7 @@ def _module_from(proto: policy_pb2.Module, field: str) -> Module:
         _features_from(proto.features, f"{field}.features", MODULE_FEATURES) if proto.HasField("features") else {},
         _names(capabilities, f"{field}.capabilities", CAPABILITIES) if capabilities else (),
         limit,
+        _names(required, f"{field}.required_features", CAPABILITIES) if (required := proto.required_features) else (),
     )
 
 

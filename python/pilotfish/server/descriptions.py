@@ -1,24 +1,32 @@
 """What each setting means, taken from the docstring under it so that it is written once."""
 
 import ast
+import inspect
+import textwrap
 from functools import cache
-from pathlib import Path
 
-from pilotfish.server import settings
+from pilotfish.server.settings import Settings
 
 
 @cache
 def descriptions() -> dict[str, str]:
     """Return the text of each setting by its full name, such as `data.socket_path`."""
-    tree = ast.parse(Path(settings.__file__).read_text("utf-8"))
-    texts: dict[str, dict[str, str]] = {}
-    for section in tree.body:
-        if isinstance(section, ast.ClassDef):
-            found = texts.setdefault(section.name, {})
-            for field, text in zip(section.body, section.body[1:], strict=False):
-                match field, text:
-                    case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(docstring))):
-                        found[name] = " ".join(docstring.split())
-    sections = settings.Settings.__struct_fields__
-    kinds = {name: type(getattr(settings.Settings(), name)).__name__ for name in sections}
-    return {f"{name}.{key}": text for name in sections for key, text in texts[kinds[name]].items()}
+    found: dict[str, str] = {}
+    for section in Settings.__struct_fields__:
+        kind = type(getattr(Settings(), section))
+        texts: dict[str, str] = {}
+        for base in reversed(kind.__mro__):
+            texts |= _texts(base) if base.__module__.startswith("pilotfish.") else {}
+        found |= {f"{section}.{key}": texts[key] for key in kind.__struct_fields__ if key in texts}
+    return found
+
+
+def _texts(kind: type) -> dict[str, str]:
+    (section,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    assert isinstance(section, ast.ClassDef)  # noqa: S101  what the source of a class is
+    texts: dict[str, str] = {}
+    for field, text in zip(section.body, section.body[1:], strict=False):
+        match field, text:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(docstring))):
+                texts[name] = " ".join(docstring.split())
+    return texts

@@ -25,6 +25,8 @@ _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
 RequestT = TypeVar("RequestT", bound=Message)
 Call = Callable[[RequestT], Message]
+TimedCall = Callable[[RequestT, float | None], Message]
+"""Also takes the seconds that the caller still waits; None: nobody said."""
 Handler = Callable[[bytes, grpc.ServicerContext], bytes]
 
 logger = logging.getLogger(__name__)
@@ -44,8 +46,21 @@ class Dispatcher:
         self.duration_sums: defaultdict[str, float] = defaultdict(float)
         self._log_calls = log_calls
 
-    def handler(self, method: str, request_class: type[RequestT], call: Call[RequestT]) -> Handler:
-        """Return the handler of one method."""
+    def handler(
+        self,
+        method: str,
+        request_class: type[RequestT],
+        call: Call[RequestT] | None = None,
+        timed_call: TimedCall[RequestT] | None = None,
+    ) -> Handler:
+        """Return the handler of one method: exactly one of the two calls answers it."""
+
+        def answer_to(content: bytes, context: grpc.ServicerContext) -> bytes:
+            request = request_class.FromString(content)
+            if timed_call is not None:
+                return timed_call(request, context.time_remaining()).SerializeToString()
+            assert call is not None  # noqa: S101  one of the two
+            return call(request).SerializeToString()
 
         def handle(content: bytes, context: grpc.ServicerContext) -> bytes:
             started = perf_counter()
@@ -53,7 +68,7 @@ class Dispatcher:
                 if self.draining or len(content) > MESSAGE_BYTES:
                     answer, failure = b"", self._refusal(len(content))
                 else:
-                    answer, failure = call(request_class.FromString(content)).SerializeToString(), None
+                    answer, failure = answer_to(content, context), None
             except DecodeError:
                 rule = f"the bytes must be a {request_class.DESCRIPTOR.full_name}"
                 answer, failure = b"", status(grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_MESSAGE", rule, {})

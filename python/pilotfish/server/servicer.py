@@ -27,21 +27,27 @@ class Method(NamedTuple):
     service: str
     name: str
     request_class: type[Message]
-    call: Callable[[Any], Message]
+    call: Callable[[Any], Message] | None = None
+    timed_call: Callable[[Any, float | None], Message] | None = None
+    """Instead of `call`, if it wants to know how many seconds the caller still waits."""
 
 
 def data_methods(engine: Engine) -> Sequence[Method]:
     """Return the RPCs of the data socket."""
 
-    def select_module(proto: decisions.SelectModuleRequest) -> decisions.SelectModuleResponse:
+    def select_module(
+        proto: decisions.SelectModuleRequest, remaining_s: float | None
+    ) -> decisions.SelectModuleResponse:
         response = decisions.SelectModuleResponse()
-        convert.response_to(engine.decide(convert.request_from(proto)), response, explain=proto.explain)
+        convert.response_to(engine.decide(convert.request_from(proto), remaining_s), response, explain=proto.explain)
         return response
 
-    def batch_select_modules(proto: decisions.BatchSelectModulesRequest) -> decisions.BatchSelectModulesResponse:
+    def batch_select_modules(
+        proto: decisions.BatchSelectModulesRequest, remaining_s: float | None
+    ) -> decisions.BatchSelectModulesResponse:
         convert.check_batch(len(proto.requests), convert.BATCH_REQUESTS)
         response = decisions.BatchSelectModulesResponse()
-        answers = engine.decide_batch([_request_or_error(request) for request in proto.requests])
+        answers = engine.decide_batch([_request_or_error(request) for request in proto.requests], remaining_s)
         for request, answer in zip(proto.requests, answers, strict=True):
             result = response.results.add()
             if isinstance(answer, PilotfishError):
@@ -67,8 +73,13 @@ def data_methods(engine: Engine) -> Sequence[Method]:
 
     decision_service, outcome_service = "pilotfish.v1.DecisionService", "pilotfish.v1.OutcomeService"
     return (
-        Method(decision_service, "SelectModule", decisions.SelectModuleRequest, select_module),
-        Method(decision_service, "BatchSelectModules", decisions.BatchSelectModulesRequest, batch_select_modules),
+        Method(decision_service, "SelectModule", decisions.SelectModuleRequest, timed_call=select_module),
+        Method(
+            decision_service,
+            "BatchSelectModules",
+            decisions.BatchSelectModulesRequest,
+            timed_call=batch_select_modules,
+        ),
         Method(outcome_service, "RecordOutcome", outcomes.RecordOutcomeRequest, record_outcome),
         Method(outcome_service, "BatchRecordOutcomes", outcomes.BatchRecordOutcomesRequest, batch_record_outcomes),
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from pilotfish.client.target import default_socket_path
+from pilotfish.safety.settings import SafetySettings
 
 ModeName = Literal["off", "shadow", "rollout", "on"]
 SignalName = Literal["completion", "latency_ms", "cost_usd", "quality", "retry_count", "recovery", "satisfaction"]
@@ -74,6 +75,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Threads for whatever does not run inline. Past about 8 in flight they only queue behind one another."""
     max_concurrent: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1000
     """Calls in flight before further ones are refused with RESOURCE_EXHAUSTED: a queue this long is seconds behind."""
+    decide_budget_ms: Annotated[float, msgspec.Meta(ge=0.0, le=1000.0)] = 1.0
+    """With less than this left of a caller's deadline no model is asked and the baseline answers: a late answer is of no
+    use to anybody. A decision takes a fifth of it."""
     drain_grace_s: Annotated[float, msgspec.Meta(ge=0.0, le=300.0)] = 1.5
     """Time that calls in flight get at a stop. Kubernetes may leave a sidecar 2 s, and the state is saved after it."""
 
@@ -133,5 +137,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     state: StateSettings = msgspec.field(default_factory=StateSettings)
     server: ServerSettings = msgspec.field(default_factory=ServerSettings)
     policy: PolicySettings = msgspec.field(default_factory=PolicySettings)
+    safety: SafetySettings = msgspec.field(default_factory=SafetySettings)
     rewards: RewardSettings = msgspec.field(default_factory=RewardSettings)
     logging: LoggingSettings = msgspec.field(default_factory=LoggingSettings)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from http.server import HTTPServer
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 from prometheus_client.metrics_core import (
@@ -20,13 +20,27 @@ from pilotfish.codes import Mode, Reason, Signal, Source
 from pilotfish.engine.engine import Engine
 from pilotfish.exceptions import StateError
 from pilotfish.rewards import REWARD_VERSION
+from pilotfish.safety.breakers import State
+from pilotfish.safety.legal_set import RULES
+from pilotfish.safety.live import LIVE_REASONS
 from pilotfish.server.dispatch import BUCKET_BOUNDS_S, Dispatcher
 
-REMOVALS: Final = (Reason.MISSING_CAPABILITY, Reason.NOT_ALLOWED, Reason.DENIED, Reason.DATA_TOO_LARGE)
+REMOVALS: Final = (*{rule.reason: None for rule in RULES}, Reason.RULE_VIOLATED, *sorted(LIVE_REASONS))
 
-EVENTS: Final = (
+BREAKER_STATES: Final = tuple(state.name.lower() for state in State)
+
+EVENTS: Final[tuple[tuple[str, str, str, str | None, tuple[Any, ...] | None], ...]] = (
     ("decision", "pilotfish_decisions", "Decisions answered, by the rule that chose.", "source", tuple(Source)),
     ("removed", "pilotfish_candidates_removed", "Candidates that were not legal, by reason.", "reason", REMOVALS),
+    (
+        "removed_by",
+        "pilotfish_candidates_removed_by_rule",
+        "Candidates that were not legal, by rule of the configuration.",
+        "rule",
+        None,
+    ),
+    ("panic", "pilotfish_panics", "Decisions with so many open breakers that the least bad served.", None, ()),
+    ("breaker", "pilotfish_breaker_transitions", "Changes of a breaker, by the new state.", "state", BREAKER_STATES),
     ("learned", "pilotfish_signal_values_learned", "Signal values the model learned.", "signal", tuple(Signal)),
     (
         "not_learned",
@@ -39,6 +53,13 @@ EVENTS: Final = (
         "late",
         "pilotfish_signal_values_late",
         "Signal values kept but not learned: their default had been learned before they came.",
+        "signal",
+        tuple(Signal),
+    ),
+    (
+        "paused",
+        "pilotfish_signal_values_paused",
+        "Signal values kept but not learned: learning was paused.",
         "signal",
         tuple(Signal),
     ),
@@ -63,6 +84,14 @@ EVENTS: Final = (
         (),
     ),
     ("policy_failed", "pilotfish_policy_failures", "Decisions whose policy raised; the baseline answered.", None, ()),
+    ("baseline_failed", "pilotfish_baseline_failures", "Decisions whose baseline raised.", None, ()),
+    (
+        "following_failed",
+        "pilotfish_following_failures",
+        "Decisions and outcomes that the rollout or a safeguard could not take in; a restart takes them from the log.",
+        None,
+        (),
+    ),
     ("guard_refused", "pilotfish_guard_refusals", "Answers that the guard refused; the baseline answered.", None, ()),
     (
         "log_unavailable",
@@ -72,7 +101,8 @@ EVENTS: Final = (
         (),
     ),
 )
-"""The engine's counters: its name for them, ours, help, and the label with the values that it can take."""
+"""The engine's counters: its name for them, ours, help, and the label with the values that it can take; None: whatever
+the configuration names."""
 
 
 class Telemetry(Collector):
@@ -139,8 +169,11 @@ class Telemetry(Collector):
                 yield CounterMetricFamily(name, help_text, counts.get((what, 0), 0))
                 continue
             family = CounterMetricFamily(name, help_text, labels=[label])
+            if values is None:
+                values = sorted(str(detail) for name_, detail in counts if name_ == what)  # noqa: PLW2901
             for value in values:  # each from the start, so that the first increase is seen by rate()
-                family.add_metric([value.name.lower()], counts.get((what, int(value)), 0))
+                key, shown = (value, value) if isinstance(value, str) else (int(value), value.name.lower())
+                family.add_metric([shown], counts.get((what, key), 0))
             yield family
 
     def _calls(self) -> Iterator[Metric]:

@@ -47,6 +47,7 @@ class GetInfoResponse(google.protobuf.message.Message):
     RANGE_WARNINGS_FIELD_NUMBER: builtins.int
     BIRTH_COUNT_FIELD_NUMBER: builtins.int
     LAST_CHANGE_FIELD_NUMBER: builtins.int
+    LEARNING_PAUSED_FIELD_NUMBER: builtins.int
     version: builtins.str
     """Version of Pilotfish."""
     model_version: builtins.str
@@ -73,6 +74,8 @@ class GetInfoResponse(google.protobuf.message.Message):
     """Models born from the log so far, the present one included; 0 while the configured one answers."""
     last_change: builtins.str
     """The last change of the world that called for a birth, one sentence; empty if there was none."""
+    learning_paused: builtins.bool
+    """True while outcomes are kept and not learned."""
     @property
     def start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """When this process began to serve."""
@@ -101,9 +104,10 @@ class GetInfoResponse(google.protobuf.message.Message):
         range_warnings: collections.abc.Iterable[builtins.str] | None = ...,
         birth_count: builtins.int = ...,
         last_change: builtins.str = ...,
+        learning_paused: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["start_time", b"start_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["birth_count", b"birth_count", "decision_count", b"decision_count", "explorer", b"explorer", "fallback_count", b"fallback_count", "last_change", b"last_change", "learned_count", b"learned_count", "mode", b"mode", "model_version", b"model_version", "range_warnings", b"range_warnings", "reward_version", b"reward_version", "rollout_share", b"rollout_share", "signal_value_count", b"signal_value_count", "start_time", b"start_time", "state_sha256", b"state_sha256", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["birth_count", b"birth_count", "decision_count", b"decision_count", "explorer", b"explorer", "fallback_count", b"fallback_count", "last_change", b"last_change", "learned_count", b"learned_count", "learning_paused", b"learning_paused", "mode", b"mode", "model_version", b"model_version", "range_warnings", b"range_warnings", "reward_version", b"reward_version", "rollout_share", b"rollout_share", "signal_value_count", b"signal_value_count", "start_time", b"start_time", "state_sha256", b"state_sha256", "version", b"version"]) -> None: ...
 
 global___GetInfoResponse = GetInfoResponse
 
@@ -389,3 +393,701 @@ class Contribution(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["part", b"part", "value", b"value"]) -> None: ...
 
 global___Contribution = Contribution
+
+@typing.final
+class Exposure(google.protobuf.message.Message):
+    """What may be decided by whom; one row of the audit log."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: builtins.int
+    CHANGE_TIME_FIELD_NUMBER: builtins.int
+    ACTION_FIELD_NUMBER: builtins.int
+    ACTOR_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    MODE_FIELD_NUMBER: builtins.int
+    ROLLOUT_SHARE_FIELD_NUMBER: builtins.int
+    POLICY_VERSION_FIELD_NUMBER: builtins.int
+    CONTROL_VERSION_FIELD_NUMBER: builtins.int
+    IS_HELD_FIELD_NUMBER: builtins.int
+    IS_LEARNING_PAUSED_FIELD_NUMBER: builtins.int
+    STAGE_FIELD_NUMBER: builtins.int
+    EVIDENCE_JSON_FIELD_NUMBER: builtins.int
+    number: builtins.int
+    """Number of the change, from 1 on; 0: the configured exposure of a fresh log."""
+    action: builtins.str
+    """What was done: `set_mode`, `promote`, `rollback`, `hold`, `resume`, `pause_learning`, `resume_learning` or `begin`."""
+    actor: builtins.str
+    """Who; `pilotfish` for what it did by itself."""
+    reason: builtins.str
+    """Why."""
+    mode: pilotfish.v1.policy_pb2.Mode.ValueType
+    """The mode."""
+    rollout_share: builtins.float
+    """Share of units that the policy serves in mode rollout, [0, 1]."""
+    policy_version: builtins.str
+    """The policy: empty for the live model, else a kept version."""
+    control_version: builtins.str
+    """What the other units get: empty for the baseline, `live` for the live model, else a kept version."""
+    is_held: builtins.bool
+    """True while nothing is promoted automatically."""
+    is_learning_paused: builtins.bool
+    """True while outcomes are kept and not learned."""
+    stage: builtins.int
+    """Number of the change that began the stage: evidence is of decisions of this stage only."""
+    evidence_json: builtins.str
+    """The evidence that it rests on, as JSON; empty if it rests on none."""
+    @property
+    def change_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it came into force."""
+
+    def __init__(
+        self,
+        *,
+        number: builtins.int = ...,
+        change_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        action: builtins.str = ...,
+        actor: builtins.str = ...,
+        reason: builtins.str = ...,
+        mode: pilotfish.v1.policy_pb2.Mode.ValueType = ...,
+        rollout_share: builtins.float = ...,
+        policy_version: builtins.str = ...,
+        control_version: builtins.str = ...,
+        is_held: builtins.bool = ...,
+        is_learning_paused: builtins.bool = ...,
+        stage: builtins.int = ...,
+        evidence_json: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["change_time", b"change_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["action", b"action", "actor", b"actor", "change_time", b"change_time", "control_version", b"control_version", "evidence_json", b"evidence_json", "is_held", b"is_held", "is_learning_paused", b"is_learning_paused", "mode", b"mode", "number", b"number", "policy_version", b"policy_version", "reason", b"reason", "rollout_share", b"rollout_share", "stage", b"stage"]) -> None: ...
+
+global___Exposure = Exposure
+
+@typing.final
+class GetRolloutRequest(google.protobuf.message.Message):
+    """Asks how the rollout stands."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___GetRolloutRequest = GetRolloutRequest
+
+@typing.final
+class GetRolloutResponse(google.protobuf.message.Message):
+    """How the rollout stands."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class DecisionCountsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.int
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.int = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    EXPOSURE_FIELD_NUMBER: builtins.int
+    VERDICT_FIELD_NUMBER: builtins.int
+    VERDICT_REASONS_FIELD_NUMBER: builtins.int
+    GUARDRAILS_FIELD_NUMBER: builtins.int
+    NEXT_SHARE_FIELD_NUMBER: builtins.int
+    POLICY_OUTCOME_COUNT_FIELD_NUMBER: builtins.int
+    CONTROL_OUTCOME_COUNT_FIELD_NUMBER: builtins.int
+    UNIT_COUNT_FIELD_NUMBER: builtins.int
+    POLICY_UNIT_COUNT_FIELD_NUMBER: builtins.int
+    BREAKERS_FIELD_NUMBER: builtins.int
+    BUDGETS_FIELD_NUMBER: builtins.int
+    DECISION_COUNTS_FIELD_NUMBER: builtins.int
+    HELD_BACK_SHARE_FIELD_NUMBER: builtins.int
+    verdict: builtins.str
+    """`pass`: the next stage may begin. `hold`: not yet. `breach`: a guardrail is broken. `none`: no evidence can be had,
+    because only one side is served.
+    """
+    next_share: builtins.float
+    """Share of the next stage; 0: there is none."""
+    policy_outcome_count: builtins.int
+    """Joined outcomes of the policy's units in this stage."""
+    control_outcome_count: builtins.int
+    """Joined outcomes of the control's units in this stage."""
+    unit_count: builtins.int
+    """Distinct units in this stage."""
+    policy_unit_count: builtins.int
+    """Those of them that the policy serves."""
+    held_back_share: builtins.float
+    """Probability that a decision of the stage was to be served by the policy but the conservative mode held it back."""
+    @property
+    def exposure(self) -> global___Exposure:
+        """What is in force."""
+
+    @property
+    def verdict_reasons(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What is missing, a sentence each."""
+
+    @property
+    def guardrails(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Guardrail]:
+        """The guardrails, as they decide."""
+
+    @property
+    def breakers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___BreakerState]:
+        """Breakers that are not closed, or have outcomes in their window, by module; at most 100, the worst first."""
+
+    @property
+    def budgets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___BudgetState]:
+        """Budgets in use; at most 100."""
+
+    @property
+    def decision_counts(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.int]:
+        """Decisions answered since start, by the rule that chose: `policy`, `baseline`, `champion`, `fallback`."""
+
+    def __init__(
+        self,
+        *,
+        exposure: global___Exposure | None = ...,
+        verdict: builtins.str = ...,
+        verdict_reasons: collections.abc.Iterable[builtins.str] | None = ...,
+        guardrails: collections.abc.Iterable[global___Guardrail] | None = ...,
+        next_share: builtins.float = ...,
+        policy_outcome_count: builtins.int = ...,
+        control_outcome_count: builtins.int = ...,
+        unit_count: builtins.int = ...,
+        policy_unit_count: builtins.int = ...,
+        breakers: collections.abc.Iterable[global___BreakerState] | None = ...,
+        budgets: collections.abc.Iterable[global___BudgetState] | None = ...,
+        decision_counts: collections.abc.Mapping[builtins.str, builtins.int] | None = ...,
+        held_back_share: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["exposure", b"exposure"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["breakers", b"breakers", "budgets", b"budgets", "control_outcome_count", b"control_outcome_count", "decision_counts", b"decision_counts", "exposure", b"exposure", "guardrails", b"guardrails", "held_back_share", b"held_back_share", "next_share", b"next_share", "policy_outcome_count", b"policy_outcome_count", "policy_unit_count", b"policy_unit_count", "unit_count", b"unit_count", "verdict", b"verdict", "verdict_reasons", b"verdict_reasons"]) -> None: ...
+
+global___GetRolloutResponse = GetRolloutResponse
+
+@typing.final
+class Guardrail(google.protobuf.message.Message):
+    """One guardrail, as it decides."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    METRIC_FIELD_NUMBER: builtins.int
+    DIFFERENCE_FIELD_NUMBER: builtins.int
+    LOWER_BOUND_FIELD_NUMBER: builtins.int
+    UPPER_BOUND_FIELD_NUMBER: builtins.int
+    MARGIN_FIELD_NUMBER: builtins.int
+    OBSERVATION_COUNT_FIELD_NUMBER: builtins.int
+    POLICY_MEAN_FIELD_NUMBER: builtins.int
+    CONTROL_MEAN_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    metric: builtins.str
+    """`reward` or a signal: `completion`, `latency_ms`."""
+    difference: builtins.float
+    """Estimated difference policy − control of the mean utility, about [-1, 1]; propensity-weighted."""
+    lower_bound: builtins.float
+    """Lower end of its confidence sequence, [-1, 1]."""
+    upper_bound: builtins.float
+    """Upper end, [-1, 1]."""
+    margin: builtins.float
+    """What is tolerated: a breach is an upper end below −margin, a pass a lower end above it; utility, >= 0."""
+    observation_count: builtins.int
+    """Outcomes in it."""
+    policy_mean: builtins.float
+    """Mean utility of what the policy's units got; 0 without any."""
+    control_mean: builtins.float
+    """Mean utility of what the control's units got; 0 without any."""
+    state: builtins.str
+    """`pass`, `hold` or `breach`."""
+    def __init__(
+        self,
+        *,
+        metric: builtins.str = ...,
+        difference: builtins.float = ...,
+        lower_bound: builtins.float = ...,
+        upper_bound: builtins.float = ...,
+        margin: builtins.float = ...,
+        observation_count: builtins.int = ...,
+        policy_mean: builtins.float = ...,
+        control_mean: builtins.float = ...,
+        state: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["control_mean", b"control_mean", "difference", b"difference", "lower_bound", b"lower_bound", "margin", b"margin", "metric", b"metric", "observation_count", b"observation_count", "policy_mean", b"policy_mean", "state", b"state", "upper_bound", b"upper_bound"]) -> None: ...
+
+global___Guardrail = Guardrail
+
+@typing.final
+class BreakerState(google.protobuf.message.Message):
+    """A module's breaker."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MODULE_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    FAILURE_RATE_FIELD_NUMBER: builtins.int
+    CALL_COUNT_FIELD_NUMBER: builtins.int
+    REMAINING_S_FIELD_NUMBER: builtins.int
+    TRIP_COUNT_FIELD_NUMBER: builtins.int
+    module: builtins.str
+    """The module."""
+    state: builtins.str
+    """`closed`, `open` or `half_open`."""
+    failure_rate: builtins.float
+    """Share of failures in the window, [0, 1]."""
+    call_count: builtins.int
+    """Calls in the window."""
+    remaining_s: builtins.float
+    """Time until it half opens; 0 unless open."""
+    trip_count: builtins.int
+    """How often it has opened since start."""
+    def __init__(
+        self,
+        *,
+        module: builtins.str = ...,
+        state: builtins.str = ...,
+        failure_rate: builtins.float = ...,
+        call_count: builtins.int = ...,
+        remaining_s: builtins.float = ...,
+        trip_count: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["call_count", b"call_count", "failure_rate", b"failure_rate", "module", b"module", "remaining_s", b"remaining_s", "state", b"state", "trip_count", b"trip_count"]) -> None: ...
+
+global___BreakerState = BreakerState
+
+@typing.final
+class BudgetState(google.protobuf.message.Message):
+    """A budget."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MODULE_FIELD_NUMBER: builtins.int
+    RULE_FIELD_NUMBER: builtins.int
+    USED_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    module: builtins.str
+    """The module."""
+    rule: builtins.str
+    """The rule: `budgets.calls_per_minute`."""
+    used: builtins.float
+    """What is used, in the rule's unit."""
+    limit: builtins.float
+    """What is allowed."""
+    def __init__(
+        self,
+        *,
+        module: builtins.str = ...,
+        rule: builtins.str = ...,
+        used: builtins.float = ...,
+        limit: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["limit", b"limit", "module", b"module", "rule", b"rule", "used", b"used"]) -> None: ...
+
+global___BudgetState = BudgetState
+
+@typing.final
+class PromoteRequest(google.protobuf.message.Message):
+    """More exposure."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ACTOR_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    POLICY_VERSION_FIELD_NUMBER: builtins.int
+    ROLLOUT_SHARE_FIELD_NUMBER: builtins.int
+    FORCE_FIELD_NUMBER: builtins.int
+    actor: builtins.str
+    """Who, for the audit log; 1 to 128 bytes."""
+    reason: builtins.str
+    """Why, for the audit log; at most 1,024 bytes."""
+    policy_version: builtins.str
+    """A kept version whose rollout begins, by its SHA-256 or at least 8 digits of it; `live`: the live model. What the units
+    got so far becomes the control. Empty: the present policy goes up one stage.
+    """
+    rollout_share: builtins.float
+    """Share to begin or go on at, (0, 1]; with force only. Absent: the next stage, or the first of a new version."""
+    force: builtins.bool
+    """True: past the gate; on record as such."""
+    def __init__(
+        self,
+        *,
+        actor: builtins.str = ...,
+        reason: builtins.str = ...,
+        policy_version: builtins.str = ...,
+        rollout_share: builtins.float | None = ...,
+        force: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_rollout_share", b"_rollout_share", "rollout_share", b"rollout_share"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_rollout_share", b"_rollout_share", "actor", b"actor", "force", b"force", "policy_version", b"policy_version", "reason", b"reason", "rollout_share", b"rollout_share"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_rollout_share", b"_rollout_share"]) -> typing.Literal["rollout_share"] | None: ...
+
+global___PromoteRequest = PromoteRequest
+
+@typing.final
+class PromoteResponse(google.protobuf.message.Message):
+    """What is in force now."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EXPOSURE_FIELD_NUMBER: builtins.int
+    @property
+    def exposure(self) -> global___Exposure:
+        """The exposure."""
+
+    def __init__(
+        self,
+        *,
+        exposure: global___Exposure | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["exposure", b"exposure"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["exposure", b"exposure"]) -> None: ...
+
+global___PromoteResponse = PromoteResponse
+
+@typing.final
+class RollbackRequest(google.protobuf.message.Message):
+    """Less exposure."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ACTOR_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    POLICY_VERSION_FIELD_NUMBER: builtins.int
+    actor: builtins.str
+    """Who, for the audit log; 1 to 128 bytes."""
+    reason: builtins.str
+    """Why, for the audit log; at most 1,024 bytes."""
+    policy_version: builtins.str
+    """A kept version that takes the policy's place, by its SHA-256 or at least 8 digits of it. Empty: none does."""
+    def __init__(
+        self,
+        *,
+        actor: builtins.str = ...,
+        reason: builtins.str = ...,
+        policy_version: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["actor", b"actor", "policy_version", b"policy_version", "reason", b"reason"]) -> None: ...
+
+global___RollbackRequest = RollbackRequest
+
+@typing.final
+class RollbackResponse(google.protobuf.message.Message):
+    """What is in force now."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EXPOSURE_FIELD_NUMBER: builtins.int
+    @property
+    def exposure(self) -> global___Exposure:
+        """The exposure."""
+
+    def __init__(
+        self,
+        *,
+        exposure: global___Exposure | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["exposure", b"exposure"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["exposure", b"exposure"]) -> None: ...
+
+global___RollbackResponse = RollbackResponse
+
+@typing.final
+class HoldRolloutRequest(google.protobuf.message.Message):
+    """Whether the rollout goes on by itself."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    HOLD_FIELD_NUMBER: builtins.int
+    ACTOR_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    hold: builtins.bool
+    """True: nothing is promoted automatically. False: it goes on."""
+    actor: builtins.str
+    """Who, for the audit log; 1 to 128 bytes."""
+    reason: builtins.str
+    """Why, for the audit log; at most 1,024 bytes."""
+    def __init__(
+        self,
+        *,
+        hold: builtins.bool = ...,
+        actor: builtins.str = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["actor", b"actor", "hold", b"hold", "reason", b"reason"]) -> None: ...
+
+global___HoldRolloutRequest = HoldRolloutRequest
+
+@typing.final
+class HoldRolloutResponse(google.protobuf.message.Message):
+    """What is in force now."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EXPOSURE_FIELD_NUMBER: builtins.int
+    @property
+    def exposure(self) -> global___Exposure:
+        """The exposure."""
+
+    def __init__(
+        self,
+        *,
+        exposure: global___Exposure | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["exposure", b"exposure"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["exposure", b"exposure"]) -> None: ...
+
+global___HoldRolloutResponse = HoldRolloutResponse
+
+@typing.final
+class PauseLearningRequest(google.protobuf.message.Message):
+    """Whether outcomes are learned."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PAUSE_FIELD_NUMBER: builtins.int
+    ACTOR_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    pause: builtins.bool
+    """True: kept and not learned. False: learned."""
+    actor: builtins.str
+    """Who, for the audit log; 1 to 128 bytes."""
+    reason: builtins.str
+    """Why, for the audit log; at most 1,024 bytes."""
+    def __init__(
+        self,
+        *,
+        pause: builtins.bool = ...,
+        actor: builtins.str = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["actor", b"actor", "pause", b"pause", "reason", b"reason"]) -> None: ...
+
+global___PauseLearningRequest = PauseLearningRequest
+
+@typing.final
+class PauseLearningResponse(google.protobuf.message.Message):
+    """What is in force now."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EXPOSURE_FIELD_NUMBER: builtins.int
+    @property
+    def exposure(self) -> global___Exposure:
+        """The exposure."""
+
+    def __init__(
+        self,
+        *,
+        exposure: global___Exposure | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["exposure", b"exposure"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["exposure", b"exposure"]) -> None: ...
+
+global___PauseLearningResponse = PauseLearningResponse
+
+@typing.final
+class ListChangesRequest(google.protobuf.message.Message):
+    """Asks for the audit log."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    page_size: builtins.int
+    """Changes to return, 1 to 1,000; 0: 100."""
+    def __init__(
+        self,
+        *,
+        page_size: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["page_size", b"page_size"]) -> None: ...
+
+global___ListChangesRequest = ListChangesRequest
+
+@typing.final
+class ListChangesResponse(google.protobuf.message.Message):
+    """The audit log."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: builtins.int
+    @property
+    def changes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Exposure]:
+        """The changes, newest first."""
+
+    def __init__(
+        self,
+        *,
+        changes: collections.abc.Iterable[global___Exposure] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["changes", b"changes"]) -> None: ...
+
+global___ListChangesResponse = ListChangesResponse
+
+@typing.final
+class ListModelVersionsRequest(google.protobuf.message.Message):
+    """Asks for the kept versions."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___ListModelVersionsRequest = ListModelVersionsRequest
+
+@typing.final
+class ListModelVersionsResponse(google.protobuf.message.Message):
+    """The kept versions."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: builtins.int
+    FAULTS_FIELD_NUMBER: builtins.int
+    @property
+    def versions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ModelVersion]:
+        """All that are sound, newest first."""
+
+    @property
+    def faults(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Files that are not: name and reason, a sentence each."""
+
+    def __init__(
+        self,
+        *,
+        versions: collections.abc.Iterable[global___ModelVersion] | None = ...,
+        faults: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["faults", b"faults", "versions", b"versions"]) -> None: ...
+
+global___ListModelVersionsResponse = ListModelVersionsResponse
+
+@typing.final
+class ModelVersion(google.protobuf.message.Message):
+    """A model as it was kept: specification and learned state."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: builtins.int
+    MODEL_VERSION_FIELD_NUMBER: builtins.int
+    CREATE_TIME_FIELD_NUMBER: builtins.int
+    LEARNED_COUNT_FIELD_NUMBER: builtins.int
+    NOTE_FIELD_NUMBER: builtins.int
+    ACTOR_FIELD_NUMBER: builtins.int
+    SIZE_BYTES_FIELD_NUMBER: builtins.int
+    version: builtins.str
+    """Its name: SHA-256 of its content, 64 hexadecimal digits."""
+    model_version: builtins.str
+    """SHA-256 of its specification, as in Decision.model_version."""
+    learned_count: builtins.int
+    """Signal values it had learned."""
+    note: builtins.str
+    """Why it was kept."""
+    actor: builtins.str
+    """Who kept it."""
+    size_bytes: builtins.int
+    """Size of its file in bytes."""
+    @property
+    def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it was kept."""
+
+    def __init__(
+        self,
+        *,
+        version: builtins.str = ...,
+        model_version: builtins.str = ...,
+        create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        learned_count: builtins.int = ...,
+        note: builtins.str = ...,
+        actor: builtins.str = ...,
+        size_bytes: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["create_time", b"create_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["actor", b"actor", "create_time", b"create_time", "learned_count", b"learned_count", "model_version", b"model_version", "note", b"note", "size_bytes", b"size_bytes", "version", b"version"]) -> None: ...
+
+global___ModelVersion = ModelVersion
+
+@typing.final
+class KeepModelVersionRequest(google.protobuf.message.Message):
+    """What to keep."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ACTOR_FIELD_NUMBER: builtins.int
+    NOTE_FIELD_NUMBER: builtins.int
+    PATH_FIELD_NUMBER: builtins.int
+    actor: builtins.str
+    """Who, 1 to 128 bytes."""
+    note: builtins.str
+    """Why, at most 1,024 bytes."""
+    path: builtins.str
+    """A file on the sidecar's file system, at most 4,096 bytes. Empty: the live model."""
+    def __init__(
+        self,
+        *,
+        actor: builtins.str = ...,
+        note: builtins.str = ...,
+        path: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["actor", b"actor", "note", b"note", "path", b"path"]) -> None: ...
+
+global___KeepModelVersionRequest = KeepModelVersionRequest
+
+@typing.final
+class KeepModelVersionResponse(google.protobuf.message.Message):
+    """What was kept."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: builtins.int
+    @property
+    def version(self) -> global___ModelVersion:
+        """The version."""
+
+    def __init__(
+        self,
+        *,
+        version: global___ModelVersion | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["version", b"version"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["version", b"version"]) -> None: ...
+
+global___KeepModelVersionResponse = KeepModelVersionResponse
+
+@typing.final
+class ResetBreakerRequest(google.protobuf.message.Message):
+    """Which breaker."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MODULE_FIELD_NUMBER: builtins.int
+    ACTOR_FIELD_NUMBER: builtins.int
+    module: builtins.str
+    """The module, 1 to 64 bytes."""
+    actor: builtins.str
+    """Who, 1 to 128 bytes."""
+    def __init__(
+        self,
+        *,
+        module: builtins.str = ...,
+        actor: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["actor", b"actor", "module", b"module"]) -> None: ...
+
+global___ResetBreakerRequest = ResetBreakerRequest
+
+@typing.final
+class ResetBreakerResponse(google.protobuf.message.Message):
+    """Done."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___ResetBreakerResponse = ResetBreakerResponse

@@ -60,6 +60,51 @@ class ControlServiceStub(object):
                 request_serializer=pilotfish_dot_v1_dot_control__service__pb2.ExplainDecisionRequest.SerializeToString,
                 response_deserializer=pilotfish_dot_v1_dot_control__service__pb2.ExplainDecisionResponse.FromString,
                 _registered_method=True)
+        self.GetRollout = channel.unary_unary(
+                '/pilotfish.v1.ControlService/GetRollout',
+                request_serializer=pilotfish_dot_v1_dot_control__service__pb2.GetRolloutRequest.SerializeToString,
+                response_deserializer=pilotfish_dot_v1_dot_control__service__pb2.GetRolloutResponse.FromString,
+                _registered_method=True)
+        self.Promote = channel.unary_unary(
+                '/pilotfish.v1.ControlService/Promote',
+                request_serializer=pilotfish_dot_v1_dot_control__service__pb2.PromoteRequest.SerializeToString,
+                response_deserializer=pilotfish_dot_v1_dot_control__service__pb2.PromoteResponse.FromString,
+                _registered_method=True)
+        self.Rollback = channel.unary_unary(
+                '/pilotfish.v1.ControlService/Rollback',
+                request_serializer=pilotfish_dot_v1_dot_control__service__pb2.RollbackRequest.SerializeToString,
+                response_deserializer=pilotfish_dot_v1_dot_control__service__pb2.RollbackResponse.FromString,
+                _registered_method=True)
+        self.HoldRollout = channel.unary_unary(
+                '/pilotfish.v1.ControlService/HoldRollout',
+                request_serializer=pilotfish_dot_v1_dot_control__service__pb2.HoldRolloutRequest.SerializeToString,
+                response_deserializer=pilotfish_dot_v1_dot_control__service__pb2.HoldRolloutResponse.FromString,
+                _registered_method=True)
+        self.PauseLearning = channel.unary_unary(
+                '/pilotfish.v1.ControlService/PauseLearning',
+                request_serializer=pilotfish_dot_v1_dot_control__service__pb2.PauseLearningRequest.SerializeToString,
+                response_deserializer=pilotfish_dot_v1_dot_control__service__pb2.PauseLearningResponse.FromString,
+                _registered_method=True)
+        self.ListChanges = channel.unary_unary(
+                '/pilotfish.v1.ControlService/ListChanges',
+                request_serializer=pilotfish_dot_v1_dot_control__service__pb2.ListChangesRequest.SerializeToString,
+                response_deserializer=pilotfish_dot_v1_dot_control__service__pb2.ListChangesResponse.FromString,
+                _registered_method=True)
+        self.ListModelVersions = channel.unary_unary(
+                '/pilotfish.v1.ControlService/ListModelVersions',
+                request_serializer=pilotfish_dot_v1_dot_control__service__pb2.ListModelVersionsRequest.SerializeToString,
+                response_deserializer=pilotfish_dot_v1_dot_control__service__pb2.ListModelVersionsResponse.FromString,
+                _registered_method=True)
+        self.KeepModelVersion = channel.unary_unary(
+                '/pilotfish.v1.ControlService/KeepModelVersion',
+                request_serializer=pilotfish_dot_v1_dot_control__service__pb2.KeepModelVersionRequest.SerializeToString,
+                response_deserializer=pilotfish_dot_v1_dot_control__service__pb2.KeepModelVersionResponse.FromString,
+                _registered_method=True)
+        self.ResetBreaker = channel.unary_unary(
+                '/pilotfish.v1.ControlService/ResetBreaker',
+                request_serializer=pilotfish_dot_v1_dot_control__service__pb2.ResetBreakerRequest.SerializeToString,
+                response_deserializer=pilotfish_dot_v1_dot_control__service__pb2.ResetBreakerResponse.FromString,
+                _registered_method=True)
 
 
 class ControlServiceServicer(object):
@@ -103,6 +148,77 @@ class ControlServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRollout(self, request, context):
+        """Says how the rollout stands: what is in force, the evidence of the stage as it decides, breakers and budgets. Reads
+        only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Promote(self, request, context):
+        """Raises exposure by one stage, or begins the rollout of a kept version, from the next decision on. Through the gate
+        unless forced; what was in force and the evidence are logged. INVALID_ARGUMENT: a field breaks its rule. NOT_FOUND: no
+        such version. FAILED_PRECONDITION: the gate holds (the message says why), the version cannot be used, or nothing is
+        left to raise.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Rollback(self, request, context):
+        """Takes exposure away from the next decision on: without a version the control serves everybody, with one this version
+        is the policy at the present share. Idempotent. INVALID_ARGUMENT, NOT_FOUND as above. FAILED_PRECONDITION: the
+        version cannot be used; nothing was changed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def HoldRollout(self, request, context):
+        """Stops the automatic promotion, or lets it go on. It rolls back in any case. Idempotent. INVALID_ARGUMENT as above.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseLearning(self, request, context):
+        """Pauses learning, or lets it go on, from the next outcome on; outcomes are kept, those that come meanwhile are never
+        learned. Idempotent. INVALID_ARGUMENT as above.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListChanges(self, request, context):
+        """Lists the changes of what is in force, newest first. Reads only. INVALID_ARGUMENT: the page size.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListModelVersions(self, request, context):
+        """Lists the kept model versions, newest first. Reads only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def KeepModelVersion(self, request, context):
+        """Keeps the live model as it is now, or takes in a file from the sidecar's file system after full validation. Idempotent.
+        INVALID_ARGUMENT as above. FAILED_PRECONDITION: the file is refused or cannot be read; nothing was kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetBreaker(self, request, context):
+        """Closes a module's breaker. Idempotent. INVALID_ARGUMENT as above.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControlServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -130,6 +246,51 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.ExplainDecision,
                     request_deserializer=pilotfish_dot_v1_dot_control__service__pb2.ExplainDecisionRequest.FromString,
                     response_serializer=pilotfish_dot_v1_dot_control__service__pb2.ExplainDecisionResponse.SerializeToString,
+            ),
+            'GetRollout': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRollout,
+                    request_deserializer=pilotfish_dot_v1_dot_control__service__pb2.GetRolloutRequest.FromString,
+                    response_serializer=pilotfish_dot_v1_dot_control__service__pb2.GetRolloutResponse.SerializeToString,
+            ),
+            'Promote': grpc.unary_unary_rpc_method_handler(
+                    servicer.Promote,
+                    request_deserializer=pilotfish_dot_v1_dot_control__service__pb2.PromoteRequest.FromString,
+                    response_serializer=pilotfish_dot_v1_dot_control__service__pb2.PromoteResponse.SerializeToString,
+            ),
+            'Rollback': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rollback,
+                    request_deserializer=pilotfish_dot_v1_dot_control__service__pb2.RollbackRequest.FromString,
+                    response_serializer=pilotfish_dot_v1_dot_control__service__pb2.RollbackResponse.SerializeToString,
+            ),
+            'HoldRollout': grpc.unary_unary_rpc_method_handler(
+                    servicer.HoldRollout,
+                    request_deserializer=pilotfish_dot_v1_dot_control__service__pb2.HoldRolloutRequest.FromString,
+                    response_serializer=pilotfish_dot_v1_dot_control__service__pb2.HoldRolloutResponse.SerializeToString,
+            ),
+            'PauseLearning': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseLearning,
+                    request_deserializer=pilotfish_dot_v1_dot_control__service__pb2.PauseLearningRequest.FromString,
+                    response_serializer=pilotfish_dot_v1_dot_control__service__pb2.PauseLearningResponse.SerializeToString,
+            ),
+            'ListChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListChanges,
+                    request_deserializer=pilotfish_dot_v1_dot_control__service__pb2.ListChangesRequest.FromString,
+                    response_serializer=pilotfish_dot_v1_dot_control__service__pb2.ListChangesResponse.SerializeToString,
+            ),
+            'ListModelVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModelVersions,
+                    request_deserializer=pilotfish_dot_v1_dot_control__service__pb2.ListModelVersionsRequest.FromString,
+                    response_serializer=pilotfish_dot_v1_dot_control__service__pb2.ListModelVersionsResponse.SerializeToString,
+            ),
+            'KeepModelVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.KeepModelVersion,
+                    request_deserializer=pilotfish_dot_v1_dot_control__service__pb2.KeepModelVersionRequest.FromString,
+                    response_serializer=pilotfish_dot_v1_dot_control__service__pb2.KeepModelVersionResponse.SerializeToString,
+            ),
+            'ResetBreaker': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetBreaker,
+                    request_deserializer=pilotfish_dot_v1_dot_control__service__pb2.ResetBreakerRequest.FromString,
+                    response_serializer=pilotfish_dot_v1_dot_control__service__pb2.ResetBreakerResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -268,6 +429,249 @@ class ControlService(object):
             '/pilotfish.v1.ControlService/ExplainDecision',
             pilotfish_dot_v1_dot_control__service__pb2.ExplainDecisionRequest.SerializeToString,
             pilotfish_dot_v1_dot_control__service__pb2.ExplainDecisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRollout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pilotfish.v1.ControlService/GetRollout',
+            pilotfish_dot_v1_dot_control__service__pb2.GetRolloutRequest.SerializeToString,
+            pilotfish_dot_v1_dot_control__service__pb2.GetRolloutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Promote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pilotfish.v1.ControlService/Promote',
+            pilotfish_dot_v1_dot_control__service__pb2.PromoteRequest.SerializeToString,
+            pilotfish_dot_v1_dot_control__service__pb2.PromoteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rollback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pilotfish.v1.ControlService/Rollback',
+            pilotfish_dot_v1_dot_control__service__pb2.RollbackRequest.SerializeToString,
+            pilotfish_dot_v1_dot_control__service__pb2.RollbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HoldRollout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pilotfish.v1.ControlService/HoldRollout',
+            pilotfish_dot_v1_dot_control__service__pb2.HoldRolloutRequest.SerializeToString,
+            pilotfish_dot_v1_dot_control__service__pb2.HoldRolloutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseLearning(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pilotfish.v1.ControlService/PauseLearning',
+            pilotfish_dot_v1_dot_control__service__pb2.PauseLearningRequest.SerializeToString,
+            pilotfish_dot_v1_dot_control__service__pb2.PauseLearningResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pilotfish.v1.ControlService/ListChanges',
+            pilotfish_dot_v1_dot_control__service__pb2.ListChangesRequest.SerializeToString,
+            pilotfish_dot_v1_dot_control__service__pb2.ListChangesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModelVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pilotfish.v1.ControlService/ListModelVersions',
+            pilotfish_dot_v1_dot_control__service__pb2.ListModelVersionsRequest.SerializeToString,
+            pilotfish_dot_v1_dot_control__service__pb2.ListModelVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def KeepModelVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pilotfish.v1.ControlService/KeepModelVersion',
+            pilotfish_dot_v1_dot_control__service__pb2.KeepModelVersionRequest.SerializeToString,
+            pilotfish_dot_v1_dot_control__service__pb2.KeepModelVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetBreaker(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pilotfish.v1.ControlService/ResetBreaker',
+            pilotfish_dot_v1_dot_control__service__pb2.ResetBreakerRequest.SerializeToString,
+            pilotfish_dot_v1_dot_control__service__pb2.ResetBreakerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -55,6 +55,73 @@ class ControlServiceStub:
     ]
     """Explains a logged decision. Reads only. INVALID_ARGUMENT: malformed id. NOT_FOUND: no such decision."""
 
+    GetRollout: grpc.UnaryUnaryMultiCallable[
+        pilotfish.v1.control_service_pb2.GetRolloutRequest,
+        pilotfish.v1.control_service_pb2.GetRolloutResponse,
+    ]
+    """Says how the rollout stands: what is in force, the evidence of the stage as it decides, breakers and budgets. Reads
+    only.
+    """
+
+    Promote: grpc.UnaryUnaryMultiCallable[
+        pilotfish.v1.control_service_pb2.PromoteRequest,
+        pilotfish.v1.control_service_pb2.PromoteResponse,
+    ]
+    """Raises exposure by one stage, or begins the rollout of a kept version, from the next decision on. Through the gate
+    unless forced; what was in force and the evidence are logged. INVALID_ARGUMENT: a field breaks its rule. NOT_FOUND: no
+    such version. FAILED_PRECONDITION: the gate holds (the message says why), the version cannot be used, or nothing is
+    left to raise.
+    """
+
+    Rollback: grpc.UnaryUnaryMultiCallable[
+        pilotfish.v1.control_service_pb2.RollbackRequest,
+        pilotfish.v1.control_service_pb2.RollbackResponse,
+    ]
+    """Takes exposure away from the next decision on: without a version the control serves everybody, with one this version
+    is the policy at the present share. Idempotent. INVALID_ARGUMENT, NOT_FOUND as above. FAILED_PRECONDITION: the
+    version cannot be used; nothing was changed.
+    """
+
+    HoldRollout: grpc.UnaryUnaryMultiCallable[
+        pilotfish.v1.control_service_pb2.HoldRolloutRequest,
+        pilotfish.v1.control_service_pb2.HoldRolloutResponse,
+    ]
+    """Stops the automatic promotion, or lets it go on. It rolls back in any case. Idempotent. INVALID_ARGUMENT as above."""
+
+    PauseLearning: grpc.UnaryUnaryMultiCallable[
+        pilotfish.v1.control_service_pb2.PauseLearningRequest,
+        pilotfish.v1.control_service_pb2.PauseLearningResponse,
+    ]
+    """Pauses learning, or lets it go on, from the next outcome on; outcomes are kept, those that come meanwhile are never
+    learned. Idempotent. INVALID_ARGUMENT as above.
+    """
+
+    ListChanges: grpc.UnaryUnaryMultiCallable[
+        pilotfish.v1.control_service_pb2.ListChangesRequest,
+        pilotfish.v1.control_service_pb2.ListChangesResponse,
+    ]
+    """Lists the changes of what is in force, newest first. Reads only. INVALID_ARGUMENT: the page size."""
+
+    ListModelVersions: grpc.UnaryUnaryMultiCallable[
+        pilotfish.v1.control_service_pb2.ListModelVersionsRequest,
+        pilotfish.v1.control_service_pb2.ListModelVersionsResponse,
+    ]
+    """Lists the kept model versions, newest first. Reads only."""
+
+    KeepModelVersion: grpc.UnaryUnaryMultiCallable[
+        pilotfish.v1.control_service_pb2.KeepModelVersionRequest,
+        pilotfish.v1.control_service_pb2.KeepModelVersionResponse,
+    ]
+    """Keeps the live model as it is now, or takes in a file from the sidecar's file system after full validation. Idempotent.
+    INVALID_ARGUMENT as above. FAILED_PRECONDITION: the file is refused or cannot be read; nothing was kept.
+    """
+
+    ResetBreaker: grpc.UnaryUnaryMultiCallable[
+        pilotfish.v1.control_service_pb2.ResetBreakerRequest,
+        pilotfish.v1.control_service_pb2.ResetBreakerResponse,
+    ]
+    """Closes a module's breaker. Idempotent. INVALID_ARGUMENT as above."""
+
 class ControlServiceAsyncStub:
     """Looks inside and steers."""
 
@@ -91,6 +158,73 @@ class ControlServiceAsyncStub:
         pilotfish.v1.control_service_pb2.ExplainDecisionResponse,
     ]
     """Explains a logged decision. Reads only. INVALID_ARGUMENT: malformed id. NOT_FOUND: no such decision."""
+
+    GetRollout: grpc.aio.UnaryUnaryMultiCallable[
+        pilotfish.v1.control_service_pb2.GetRolloutRequest,
+        pilotfish.v1.control_service_pb2.GetRolloutResponse,
+    ]
+    """Says how the rollout stands: what is in force, the evidence of the stage as it decides, breakers and budgets. Reads
+    only.
+    """
+
+    Promote: grpc.aio.UnaryUnaryMultiCallable[
+        pilotfish.v1.control_service_pb2.PromoteRequest,
+        pilotfish.v1.control_service_pb2.PromoteResponse,
+    ]
+    """Raises exposure by one stage, or begins the rollout of a kept version, from the next decision on. Through the gate
+    unless forced; what was in force and the evidence are logged. INVALID_ARGUMENT: a field breaks its rule. NOT_FOUND: no
+    such version. FAILED_PRECONDITION: the gate holds (the message says why), the version cannot be used, or nothing is
+    left to raise.
+    """
+
+    Rollback: grpc.aio.UnaryUnaryMultiCallable[
+        pilotfish.v1.control_service_pb2.RollbackRequest,
+        pilotfish.v1.control_service_pb2.RollbackResponse,
+    ]
+    """Takes exposure away from the next decision on: without a version the control serves everybody, with one this version
+    is the policy at the present share. Idempotent. INVALID_ARGUMENT, NOT_FOUND as above. FAILED_PRECONDITION: the
+    version cannot be used; nothing was changed.
+    """
+
+    HoldRollout: grpc.aio.UnaryUnaryMultiCallable[
+        pilotfish.v1.control_service_pb2.HoldRolloutRequest,
+        pilotfish.v1.control_service_pb2.HoldRolloutResponse,
+    ]
+    """Stops the automatic promotion, or lets it go on. It rolls back in any case. Idempotent. INVALID_ARGUMENT as above."""
+
+    PauseLearning: grpc.aio.UnaryUnaryMultiCallable[
+        pilotfish.v1.control_service_pb2.PauseLearningRequest,
+        pilotfish.v1.control_service_pb2.PauseLearningResponse,
+    ]
+    """Pauses learning, or lets it go on, from the next outcome on; outcomes are kept, those that come meanwhile are never
+    learned. Idempotent. INVALID_ARGUMENT as above.
+    """
+
+    ListChanges: grpc.aio.UnaryUnaryMultiCallable[
+        pilotfish.v1.control_service_pb2.ListChangesRequest,
+        pilotfish.v1.control_service_pb2.ListChangesResponse,
+    ]
+    """Lists the changes of what is in force, newest first. Reads only. INVALID_ARGUMENT: the page size."""
+
+    ListModelVersions: grpc.aio.UnaryUnaryMultiCallable[
+        pilotfish.v1.control_service_pb2.ListModelVersionsRequest,
+        pilotfish.v1.control_service_pb2.ListModelVersionsResponse,
+    ]
+    """Lists the kept model versions, newest first. Reads only."""
+
+    KeepModelVersion: grpc.aio.UnaryUnaryMultiCallable[
+        pilotfish.v1.control_service_pb2.KeepModelVersionRequest,
+        pilotfish.v1.control_service_pb2.KeepModelVersionResponse,
+    ]
+    """Keeps the live model as it is now, or takes in a file from the sidecar's file system after full validation. Idempotent.
+    INVALID_ARGUMENT as above. FAILED_PRECONDITION: the file is refused or cannot be read; nothing was kept.
+    """
+
+    ResetBreaker: grpc.aio.UnaryUnaryMultiCallable[
+        pilotfish.v1.control_service_pb2.ResetBreakerRequest,
+        pilotfish.v1.control_service_pb2.ResetBreakerResponse,
+    ]
+    """Closes a module's breaker. Idempotent. INVALID_ARGUMENT as above."""
 
 class ControlServiceServicer(metaclass=abc.ABCMeta):
     """Looks inside and steers."""
@@ -138,5 +272,90 @@ class ControlServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[pilotfish.v1.control_service_pb2.ExplainDecisionResponse, collections.abc.Awaitable[pilotfish.v1.control_service_pb2.ExplainDecisionResponse]]:
         """Explains a logged decision. Reads only. INVALID_ARGUMENT: malformed id. NOT_FOUND: no such decision."""
+
+    @abc.abstractmethod
+    def GetRollout(
+        self,
+        request: pilotfish.v1.control_service_pb2.GetRolloutRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[pilotfish.v1.control_service_pb2.GetRolloutResponse, collections.abc.Awaitable[pilotfish.v1.control_service_pb2.GetRolloutResponse]]:
+        """Says how the rollout stands: what is in force, the evidence of the stage as it decides, breakers and budgets. Reads
+        only.
+        """
+
+    @abc.abstractmethod
+    def Promote(
+        self,
+        request: pilotfish.v1.control_service_pb2.PromoteRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[pilotfish.v1.control_service_pb2.PromoteResponse, collections.abc.Awaitable[pilotfish.v1.control_service_pb2.PromoteResponse]]:
+        """Raises exposure by one stage, or begins the rollout of a kept version, from the next decision on. Through the gate
+        unless forced; what was in force and the evidence are logged. INVALID_ARGUMENT: a field breaks its rule. NOT_FOUND: no
+        such version. FAILED_PRECONDITION: the gate holds (the message says why), the version cannot be used, or nothing is
+        left to raise.
+        """
+
+    @abc.abstractmethod
+    def Rollback(
+        self,
+        request: pilotfish.v1.control_service_pb2.RollbackRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[pilotfish.v1.control_service_pb2.RollbackResponse, collections.abc.Awaitable[pilotfish.v1.control_service_pb2.RollbackResponse]]:
+        """Takes exposure away from the next decision on: without a version the control serves everybody, with one this version
+        is the policy at the present share. Idempotent. INVALID_ARGUMENT, NOT_FOUND as above. FAILED_PRECONDITION: the
+        version cannot be used; nothing was changed.
+        """
+
+    @abc.abstractmethod
+    def HoldRollout(
+        self,
+        request: pilotfish.v1.control_service_pb2.HoldRolloutRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[pilotfish.v1.control_service_pb2.HoldRolloutResponse, collections.abc.Awaitable[pilotfish.v1.control_service_pb2.HoldRolloutResponse]]:
+        """Stops the automatic promotion, or lets it go on. It rolls back in any case. Idempotent. INVALID_ARGUMENT as above."""
+
+    @abc.abstractmethod
+    def PauseLearning(
+        self,
+        request: pilotfish.v1.control_service_pb2.PauseLearningRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[pilotfish.v1.control_service_pb2.PauseLearningResponse, collections.abc.Awaitable[pilotfish.v1.control_service_pb2.PauseLearningResponse]]:
+        """Pauses learning, or lets it go on, from the next outcome on; outcomes are kept, those that come meanwhile are never
+        learned. Idempotent. INVALID_ARGUMENT as above.
+        """
+
+    @abc.abstractmethod
+    def ListChanges(
+        self,
+        request: pilotfish.v1.control_service_pb2.ListChangesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[pilotfish.v1.control_service_pb2.ListChangesResponse, collections.abc.Awaitable[pilotfish.v1.control_service_pb2.ListChangesResponse]]:
+        """Lists the changes of what is in force, newest first. Reads only. INVALID_ARGUMENT: the page size."""
+
+    @abc.abstractmethod
+    def ListModelVersions(
+        self,
+        request: pilotfish.v1.control_service_pb2.ListModelVersionsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[pilotfish.v1.control_service_pb2.ListModelVersionsResponse, collections.abc.Awaitable[pilotfish.v1.control_service_pb2.ListModelVersionsResponse]]:
+        """Lists the kept model versions, newest first. Reads only."""
+
+    @abc.abstractmethod
+    def KeepModelVersion(
+        self,
+        request: pilotfish.v1.control_service_pb2.KeepModelVersionRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[pilotfish.v1.control_service_pb2.KeepModelVersionResponse, collections.abc.Awaitable[pilotfish.v1.control_service_pb2.KeepModelVersionResponse]]:
+        """Keeps the live model as it is now, or takes in a file from the sidecar's file system after full validation. Idempotent.
+        INVALID_ARGUMENT as above. FAILED_PRECONDITION: the file is refused or cannot be read; nothing was kept.
+        """
+
+    @abc.abstractmethod
+    def ResetBreaker(
+        self,
+        request: pilotfish.v1.control_service_pb2.ResetBreakerRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[pilotfish.v1.control_service_pb2.ResetBreakerResponse, collections.abc.Awaitable[pilotfish.v1.control_service_pb2.ResetBreakerResponse]]:
+        """Closes a module's breaker. Idempotent. INVALID_ARGUMENT as above."""
 
 def add_ControlServiceServicer_to_server(servicer: ControlServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

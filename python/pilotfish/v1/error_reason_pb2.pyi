@@ -62,6 +62,12 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """UNAVAILABLE. The log cannot be written; try again. Metadata: rule."""
     ERROR_REASON_DRAINING: _ErrorReason.ValueType  # 26
     """UNAVAILABLE. The server is draining; try another or later. Metadata: rule."""
+    ERROR_REASON_MODEL_VERSION_NOT_FOUND: _ErrorReason.ValueType  # 27
+    """NOT_FOUND. No kept version of this name. Metadata: field, value, rule."""
+    ERROR_REASON_MODEL_VERSION_REFUSED: _ErrorReason.ValueType  # 28
+    """FAILED_PRECONDITION. The file is damaged, impossible or not for this release. Metadata: field, value, rule."""
+    ERROR_REASON_PROMOTION_REFUSED: _ErrorReason.ValueType  # 29
+    """FAILED_PRECONDITION. The gate holds, or no stage is left. Metadata: rule."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 30
     """INTERNAL. A bug; the id finds it in the server's log. Metadata: error_id."""
 
@@ -110,6 +116,12 @@ ERROR_REASON_LOG_UNAVAILABLE: ErrorReason.ValueType  # 25
 """UNAVAILABLE. The log cannot be written; try again. Metadata: rule."""
 ERROR_REASON_DRAINING: ErrorReason.ValueType  # 26
 """UNAVAILABLE. The server is draining; try another or later. Metadata: rule."""
+ERROR_REASON_MODEL_VERSION_NOT_FOUND: ErrorReason.ValueType  # 27
+"""NOT_FOUND. No kept version of this name. Metadata: field, value, rule."""
+ERROR_REASON_MODEL_VERSION_REFUSED: ErrorReason.ValueType  # 28
+"""FAILED_PRECONDITION. The file is damaged, impossible or not for this release. Metadata: field, value, rule."""
+ERROR_REASON_PROMOTION_REFUSED: ErrorReason.ValueType  # 29
+"""FAILED_PRECONDITION. The gate holds, or no stage is left. Metadata: rule."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 30
 """INTERNAL. A bug; the id finds it in the server's log. Metadata: error_id."""
 global___ErrorReason = ErrorReason

@@ -26,7 +26,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19pilotfish/v1/policy.proto\x12\x0cpilotfish.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\"\xc7\x03\n\x08\x46\x65\x61tures\x12\x39\n\x07numbers\x18\x01 \x03(\x0b\x32#.pilotfish.v1.Features.NumbersEntryB\x03\xe0\x41\x01\x12\x37\n\x06labels\x18\x02 \x03(\x0b\x32\".pilotfish.v1.Features.LabelsEntryB\x03\xe0\x41\x01\x12\x35\n\x05\x66lags\x18\x03 \x03(\x0b\x32!.pilotfish.v1.Features.FlagsEntryB\x03\xe0\x41\x01\x12\x39\n\x07vectors\x18\x04 \x03(\x0b\x32#.pilotfish.v1.Features.VectorsEntryB\x03\xe0\x41\x01\x1a.\n\x0cNumbersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a,\n\nFlagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x08:\x02\x38\x01\x1aH\n\x0cVectorsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.pilotfish.v1.NumberList:\x02\x38\x01\"!\n\nNumberList\x12\x13\n\x06values\x18\x01 \x03(\x01\x42\x03\xe0\x41\x02\"\xc8\x02\n\x04Task\x12\x11\n\x04type\x18\x01 \x01(\tB\x03\xe0\x41\x02\x12\x18\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x03\xe0\x41\x01\x12-\n\x08\x66\x65\x61tures\x18\x03 \x01(\x0b\x32\x16.pilotfish.v1.FeaturesB\x03\xe0\x41\x01\x12\x15\n\x08priority\x18\x04 \x01(\x05\x42\x03\xe0\x41\x01\x12!\n\x0f\x64\x61ta_size_bytes\x18\x05 \x01(\x03\x42\x03\xe0\x41\x01H\x00\x88\x01\x01\x12\x39\n\x11\x64\x65\x61\x64line_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x01\x12\"\n\x15required_capabilities\x18\x07 \x03(\tB\x03\xe0\x41\x01\x12\x37\n\x0esignal_weights\x18\x08 \x03(\x0b\x32\x1a.pilotfish.v1.SignalWeightB\x03\xe0\x41\x01\x42\x12\n\x10_data_size_bytes\"\xa4\x01\n\x06Module\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x02\x12-\n\x08\x66\x65\x61tures\x18\x02 \x01(\x0b\x32\x16.pilotfish.v1.FeaturesB\x03\xe0\x41\x01\x12\x19\n\x0c\x63\x61pabilities\x18\x03 \x03(\tB\x03\xe0\x41\x01\x12%\n\x13max_data_size_bytes\x18\x04 \x01(\x03\x42\x03\xe0\x41\x01H\x00\x88\x01\x01\x42\x16\n\x14_max_data_size_bytes\"N\n\x0cSignalWeight\x12)\n\x06signal\x18\x01 \x01(\x0e\x32\x14.pilotfish.v1.SignalB\x03\xe0\x41\x02\x12\x13\n\x06weight\x18\x02 \x01(\x01\x42\x03\xe0\x41\x02\"f\n\x0bSignalValue\x12)\n\x06signal\x18\x01 \x01(\x0e\x32\x14.pilotfish.v1.SignalB\x03\xe0\x41\x02\x12\x12\n\x05value\x18\x02 \x01(\x01\x42\x03\xe0\x41\x02\x12\x18\n\x0blower_bound\x18\x03 \x01(\x08\x42\x03\xe0\x41\x01\"\xb3\x01\n\x08\x44\x65\x63ision\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x0e\n\x06module\x18\x02 \x01(\t\x12\x12\n\npropensity\x18\x03 \x01(\x01\x12,\n\x06source\x18\x04 \x01(\x0e\x32\x1c.pilotfish.v1.DecisionSource\x12)\n\x07reasons\x18\x05 \x03(\x0e\x32\x18.pilotfish.v1.ReasonCode\x12\x15\n\rmodel_version\x18\x06 \x01(\t\"\x88\x02\n\x0b\x45xplanation\x12+\n\x07ranking\x18\x01 \x03(\x0b\x32\x1a.pilotfish.v1.RankedModule\x12,\n\x07removed\x18\x02 \x03(\x0b\x32\x1b.pilotfish.v1.RemovedModule\x12\x17\n\x0f\x62\x61seline_module\x18\x03 \x01(\t\x12\x14\n\x0cpolicy_share\x18\x04 \x01(\x01\x12\x1c\n\x14unit_in_policy_share\x18\x05 \x01(\x08\x12 \n\x04mode\x18\x06 \x01(\x0e\x32\x12.pilotfish.v1.Mode\x12\x15\n\rlearned_count\x18\x07 \x01(\x03\x12\x18\n\x10policy_evaluated\x18\x08 \x01(\x08\"s\n\x0cRankedModule\x12\x0e\n\x06module\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x13\n\x0buncertainty\x18\x03 \x01(\x01\x12\x1a\n\x12policy_probability\x18\x04 \x01(\x01\x12\x13\n\x0bprobability\x18\x05 \x01(\x01\"I\n\rRemovedModule\x12\x0e\n\x06module\x18\x01 \x01(\t\x12(\n\x06reason\x18\x02 \x01(\x0e\x32\x18.pilotfish.v1.ReasonCode*\xbd\x01\n\x06Signal\x12\x16\n\x12SIGNAL_UNSPECIFIED\x10\x00\x12\x15\n\x11SIGNAL_COMPLETION\x10\x01\x12\x15\n\x11SIGNAL_LATENCY_MS\x10\x02\x12\x13\n\x0fSIGNAL_COST_USD\x10\x03\x12\x12\n\x0eSIGNAL_QUALITY\x10\x04\x12\x16\n\x12SIGNAL_RETRY_COUNT\x10\x05\x12\x13\n\x0fSIGNAL_RECOVERY\x10\x06\x12\x17\n\x13SIGNAL_SATISFACTION\x10\x07*\x89\x01\n\x0e\x44\x65\x63isionSource\x12\x1f\n\x1b\x44\x45\x43ISION_SOURCE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45\x43ISION_SOURCE_POLICY\x10\x01\x12\x1c\n\x18\x44\x45\x43ISION_SOURCE_BASELINE\x10\x02\x12\x1c\n\x18\x44\x45\x43ISION_SOURCE_FALLBACK\x10\x03*\xe0\x03\n\nReasonCode\x12\x1b\n\x17REASON_CODE_UNSPECIFIED\x10\x00\x12\"\n\x1eREASON_CODE_MISSING_CAPABILITY\x10\x01\x12\x1b\n\x17REASON_CODE_NOT_ALLOWED\x10\x02\x12\x16\n\x12REASON_CODE_DENIED\x10\x03\x12\x1e\n\x1aREASON_CODE_DATA_TOO_LARGE\x10\x04\x12\x18\n\x14REASON_CODE_MODE_OFF\x10\n\x12\x1b\n\x17REASON_CODE_MODE_SHADOW\x10\x0b\x12\x1f\n\x1bREASON_CODE_OUTSIDE_ROLLOUT\x10\x0c\x12\x1e\n\x1aREASON_CODE_ONLY_CANDIDATE\x10\r\x12\"\n\x1eREASON_CODE_BASELINE_NOT_LEGAL\x10\x0e\x12\x1d\n\x19REASON_CODE_POLICY_FAILED\x10\x14\x12\x1d\n\x19REASON_CODE_GUARD_REFUSED\x10\x15\x12\x1f\n\x1bREASON_CODE_LOG_UNAVAILABLE\x10\x16\x12#\n\x1fREASON_CODE_SIDECAR_UNAVAILABLE\x10\x17\x12\x1c\n\x18REASON_CODE_CIRCUIT_OPEN\x10\x18*Z\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0c\n\x08MODE_OFF\x10\x01\x12\x0f\n\x0bMODE_SHADOW\x10\x02\x12\x10\n\x0cMODE_ROLLOUT\x10\x03\x12\x0b\n\x07MODE_ON\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19pilotfish/v1/policy.proto\x12\x0cpilotfish.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\"\xc7\x03\n\x08\x46\x65\x61tures\x12\x39\n\x07numbers\x18\x01 \x03(\x0b\x32#.pilotfish.v1.Features.NumbersEntryB\x03\xe0\x41\x01\x12\x37\n\x06labels\x18\x02 \x03(\x0b\x32\".pilotfish.v1.Features.LabelsEntryB\x03\xe0\x41\x01\x12\x35\n\x05\x66lags\x18\x03 \x03(\x0b\x32!.pilotfish.v1.Features.FlagsEntryB\x03\xe0\x41\x01\x12\x39\n\x07vectors\x18\x04 \x03(\x0b\x32#.pilotfish.v1.Features.VectorsEntryB\x03\xe0\x41\x01\x1a.\n\x0cNumbersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a,\n\nFlagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x08:\x02\x38\x01\x1aH\n\x0cVectorsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.pilotfish.v1.NumberList:\x02\x38\x01\"!\n\nNumberList\x12\x13\n\x06values\x18\x01 \x03(\x01\x42\x03\xe0\x41\x02\"\xa3\x03\n\x04Task\x12\x11\n\x04type\x18\x01 \x01(\tB\x03\xe0\x41\x02\x12\x18\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x03\xe0\x41\x01\x12-\n\x08\x66\x65\x61tures\x18\x03 \x01(\x0b\x32\x16.pilotfish.v1.FeaturesB\x03\xe0\x41\x01\x12\x15\n\x08priority\x18\x04 \x01(\x05\x42\x03\xe0\x41\x01\x12!\n\x0f\x64\x61ta_size_bytes\x18\x05 \x01(\x03\x42\x03\xe0\x41\x01H\x00\x88\x01\x01\x12\x39\n\x11\x64\x65\x61\x64line_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationB\x03\xe0\x41\x01\x12\"\n\x15required_capabilities\x18\x07 \x03(\tB\x03\xe0\x41\x01\x12\x37\n\x0esignal_weights\x18\x08 \x03(\x0b\x32\x1a.pilotfish.v1.SignalWeightB\x03\xe0\x41\x01\x12\x19\n\x07\x61ttempt\x18\t \x01(\x05\x42\x03\xe0\x41\x01H\x01\x88\x01\x01\x12\x1b\n\x0enon_idempotent\x18\n \x01(\x08\x42\x03\xe0\x41\x01\x12\x15\n\x08\x63ritical\x18\x0b \x01(\x08\x42\x03\xe0\x41\x01\x42\x12\n\x10_data_size_bytesB\n\n\x08_attempt\"\xc4\x01\n\x06Module\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x02\x12-\n\x08\x66\x65\x61tures\x18\x02 \x01(\x0b\x32\x16.pilotfish.v1.FeaturesB\x03\xe0\x41\x01\x12\x19\n\x0c\x63\x61pabilities\x18\x03 \x03(\tB\x03\xe0\x41\x01\x12%\n\x13max_data_size_bytes\x18\x04 \x01(\x03\x42\x03\xe0\x41\x01H\x00\x88\x01\x01\x12\x1e\n\x11required_features\x18\x05 \x03(\tB\x03\xe0\x41\x01\x42\x16\n\x14_max_data_size_bytes\"N\n\x0cSignalWeight\x12)\n\x06signal\x18\x01 \x01(\x0e\x32\x14.pilotfish.v1.SignalB\x03\xe0\x41\x02\x12\x13\n\x06weight\x18\x02 \x01(\x01\x42\x03\xe0\x41\x02\"f\n\x0bSignalValue\x12)\n\x06signal\x18\x01 \x01(\x0e\x32\x14.pilotfish.v1.SignalB\x03\xe0\x41\x02\x12\x12\n\x05value\x18\x02 \x01(\x01\x42\x03\xe0\x41\x02\x12\x18\n\x0blower_bound\x18\x03 \x01(\x08\x42\x03\xe0\x41\x01\"\xb3\x01\n\x08\x44\x65\x63ision\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x0e\n\x06module\x18\x02 \x01(\t\x12\x12\n\npropensity\x18\x03 \x01(\x01\x12,\n\x06source\x18\x04 \x01(\x0e\x32\x1c.pilotfish.v1.DecisionSource\x12)\n\x07reasons\x18\x05 \x03(\x0e\x32\x18.pilotfish.v1.ReasonCode\x12\x15\n\rmodel_version\x18\x06 \x01(\t\"\xf6\x02\n\x0b\x45xplanation\x12+\n\x07ranking\x18\x01 \x03(\x0b\x32\x1a.pilotfish.v1.RankedModule\x12,\n\x07removed\x18\x02 \x03(\x0b\x32\x1b.pilotfish.v1.RemovedModule\x12\x17\n\x0f\x62\x61seline_module\x18\x03 \x01(\t\x12\x14\n\x0cpolicy_share\x18\x04 \x01(\x01\x12\x1c\n\x14unit_in_policy_share\x18\x05 \x01(\x08\x12 \n\x04mode\x18\x06 \x01(\x0e\x32\x12.pilotfish.v1.Mode\x12\x15\n\rlearned_count\x18\x07 \x01(\x03\x12\x18\n\x10policy_evaluated\x18\x08 \x01(\x08\x12\x17\n\x0fprobing_modules\x18\t \x03(\t\x12\x13\n\x0bprobe_share\x18\n \x01(\x01\x12\x16\n\x0epolicy_version\x18\x0b \x01(\t\x12\x17\n\x0f\x63ontrol_version\x18\x0c \x01(\t\x12\r\n\x05stage\x18\r \x01(\x03\"s\n\x0cRankedModule\x12\x0e\n\x06module\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x13\n\x0buncertainty\x18\x03 \x01(\x01\x12\x1a\n\x12policy_probability\x18\x04 \x01(\x01\x12\x13\n\x0bprobability\x18\x05 \x01(\x01\"W\n\rRemovedModule\x12\x0e\n\x06module\x18\x01 \x01(\t\x12(\n\x06reason\x18\x02 \x01(\x0e\x32\x18.pilotfish.v1.ReasonCode\x12\x0c\n\x04rule\x18\x03 \x01(\t*\xbd\x01\n\x06Signal\x12\x16\n\x12SIGNAL_UNSPECIFIED\x10\x00\x12\x15\n\x11SIGNAL_COMPLETION\x10\x01\x12\x15\n\x11SIGNAL_LATENCY_MS\x10\x02\x12\x13\n\x0fSIGNAL_COST_USD\x10\x03\x12\x12\n\x0eSIGNAL_QUALITY\x10\x04\x12\x16\n\x12SIGNAL_RETRY_COUNT\x10\x05\x12\x13\n\x0fSIGNAL_RECOVERY\x10\x06\x12\x17\n\x13SIGNAL_SATISFACTION\x10\x07*\xa7\x01\n\x0e\x44\x65\x63isionSource\x12\x1f\n\x1b\x44\x45\x43ISION_SOURCE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45\x43ISION_SOURCE_POLICY\x10\x01\x12\x1c\n\x18\x44\x45\x43ISION_SOURCE_BASELINE\x10\x02\x12\x1c\n\x18\x44\x45\x43ISION_SOURCE_FALLBACK\x10\x03\x12\x1c\n\x18\x44\x45\x43ISION_SOURCE_CHAMPION\x10\x04*\xba\x07\n\nReasonCode\x12\x1b\n\x17REASON_CODE_UNSPECIFIED\x10\x00\x12\"\n\x1eREASON_CODE_MISSING_CAPABILITY\x10\x01\x12\x1b\n\x17REASON_CODE_NOT_ALLOWED\x10\x02\x12\x16\n\x12REASON_CODE_DENIED\x10\x03\x12\x1e\n\x1aREASON_CODE_DATA_TOO_LARGE\x10\x04\x12\x16\n\x12REASON_CODE_BANNED\x10\x05\x12\x1f\n\x1bREASON_CODE_MISSING_FEATURE\x10\x06\x12\"\n\x1eREASON_CODE_DEADLINE_TOO_SHORT\x10\x07\x12\x1c\n\x18REASON_CODE_BUDGET_SPENT\x10\x08\x12\x1c\n\x18REASON_CODE_BREAKER_OPEN\x10\t\x12\x18\n\x14REASON_CODE_MODE_OFF\x10\n\x12\x1b\n\x17REASON_CODE_MODE_SHADOW\x10\x0b\x12\x1f\n\x1bREASON_CODE_OUTSIDE_ROLLOUT\x10\x0c\x12\x1e\n\x1aREASON_CODE_ONLY_CANDIDATE\x10\r\x12\"\n\x1eREASON_CODE_BASELINE_NOT_LEGAL\x10\x0e\x12\x15\n\x11REASON_CODE_PROBE\x10\x0f\x12\x15\n\x11REASON_CODE_PANIC\x10\x10\x12\x18\n\x14REASON_CODE_CRITICAL\x10\x11\x12\x19\n\x15REASON_CODE_HELD_BACK\x10\x12\x12\x1d\n\x19REASON_CODE_POLICY_FAILED\x10\x14\x12\x1d\n\x19REASON_CODE_GUARD_REFUSED\x10\x15\x12\x1f\n\x1bREASON_CODE_LOG_UNAVAILABLE\x10\x16\x12\x1d\n\x19REASON_CODE_DEADLINE_NEAR\x10\x19\x12!\n\x1dREASON_CODE_CHAMPION_ANSWERED\x10\x1a\x12\x1e\n\x1aREASON_CODE_DECLARED_ORDER\x10\x1b\x12\x1c\n\x18REASON_CODE_SAFE_DEFAULT\x10\x1c\x12#\n\x1fREASON_CODE_SIDECAR_UNAVAILABLE\x10\x17\x12\x1c\n\x18REASON_CODE_CIRCUIT_OPEN\x10\x18\x12\x1d\n\x19REASON_CODE_RULE_VIOLATED\x10\x1e\x12\x1d\n\x19REASON_CODE_RISK_TOO_HIGH\x10\x1f\x12\x1e\n\x1aREASON_CODE_NOT_REPEATABLE\x10 *Z\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0c\n\x08MODE_OFF\x10\x01\x12\x0f\n\x0bMODE_SHADOW\x10\x02\x12\x10\n\x0cMODE_ROLLOUT\x10\x03\x12\x0b\n\x07MODE_ON\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -67,6 +67,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TASK'].fields_by_name['required_capabilities']._serialized_options = b'\340A\001'
   _globals['_TASK'].fields_by_name['signal_weights']._loaded_options = None
   _globals['_TASK'].fields_by_name['signal_weights']._serialized_options = b'\340A\001'
+  _globals['_TASK'].fields_by_name['attempt']._loaded_options = None
+  _globals['_TASK'].fields_by_name['attempt']._serialized_options = b'\340A\001'
+  _globals['_TASK'].fields_by_name['non_idempotent']._loaded_options = None
+  _globals['_TASK'].fields_by_name['non_idempotent']._serialized_options = b'\340A\001'
+  _globals['_TASK'].fields_by_name['critical']._loaded_options = None
+  _globals['_TASK'].fields_by_name['critical']._serialized_options = b'\340A\001'
   _globals['_MODULE'].fields_by_name['name']._loaded_options = None
   _globals['_MODULE'].fields_by_name['name']._serialized_options = b'\340A\002'
   _globals['_MODULE'].fields_by_name['features']._loaded_options = None
@@ -75,6 +81,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODULE'].fields_by_name['capabilities']._serialized_options = b'\340A\001'
   _globals['_MODULE'].fields_by_name['max_data_size_bytes']._loaded_options = None
   _globals['_MODULE'].fields_by_name['max_data_size_bytes']._serialized_options = b'\340A\001'
+  _globals['_MODULE'].fields_by_name['required_features']._loaded_options = None
+  _globals['_MODULE'].fields_by_name['required_features']._serialized_options = b'\340A\001'
   _globals['_SIGNALWEIGHT'].fields_by_name['signal']._loaded_options = None
   _globals['_SIGNALWEIGHT'].fields_by_name['signal']._serialized_options = b'\340A\002'
   _globals['_SIGNALWEIGHT'].fields_by_name['weight']._loaded_options = None
@@ -85,14 +93,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIGNALVALUE'].fields_by_name['value']._serialized_options = b'\340A\002'
   _globals['_SIGNALVALUE'].fields_by_name['lower_bound']._loaded_options = None
   _globals['_SIGNALVALUE'].fields_by_name['lower_bound']._serialized_options = b'\340A\001'
-  _globals['_SIGNAL']._serialized_start=1925
-  _globals['_SIGNAL']._serialized_end=2114
-  _globals['_DECISIONSOURCE']._serialized_start=2117
-  _globals['_DECISIONSOURCE']._serialized_end=2254
-  _globals['_REASONCODE']._serialized_start=2257
-  _globals['_REASONCODE']._serialized_end=2737
-  _globals['_MODE']._serialized_start=2739
-  _globals['_MODE']._serialized_end=2829
+  _globals['_SIGNAL']._serialized_start=2172
+  _globals['_SIGNAL']._serialized_end=2361
+  _globals['_DECISIONSOURCE']._serialized_start=2364
+  _globals['_DECISIONSOURCE']._serialized_end=2531
+  _globals['_REASONCODE']._serialized_start=2534
+  _globals['_REASONCODE']._serialized_end=3488
+  _globals['_MODE']._serialized_start=3490
+  _globals['_MODE']._serialized_end=3580
   _globals['_FEATURES']._serialized_start=109
   _globals['_FEATURES']._serialized_end=564
   _globals['_FEATURES_NUMBERSENTRY']._serialized_start=351
@@ -106,19 +114,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NUMBERLIST']._serialized_start=566
   _globals['_NUMBERLIST']._serialized_end=599
   _globals['_TASK']._serialized_start=602
-  _globals['_TASK']._serialized_end=930
-  _globals['_MODULE']._serialized_start=933
-  _globals['_MODULE']._serialized_end=1097
-  _globals['_SIGNALWEIGHT']._serialized_start=1099
-  _globals['_SIGNALWEIGHT']._serialized_end=1177
-  _globals['_SIGNALVALUE']._serialized_start=1179
-  _globals['_SIGNALVALUE']._serialized_end=1281
-  _globals['_DECISION']._serialized_start=1284
-  _globals['_DECISION']._serialized_end=1463
-  _globals['_EXPLANATION']._serialized_start=1466
-  _globals['_EXPLANATION']._serialized_end=1730
-  _globals['_RANKEDMODULE']._serialized_start=1732
-  _globals['_RANKEDMODULE']._serialized_end=1847
-  _globals['_REMOVEDMODULE']._serialized_start=1849
-  _globals['_REMOVEDMODULE']._serialized_end=1922
+  _globals['_TASK']._serialized_end=1021
+  _globals['_MODULE']._serialized_start=1024
+  _globals['_MODULE']._serialized_end=1220
+  _globals['_SIGNALWEIGHT']._serialized_start=1222
+  _globals['_SIGNALWEIGHT']._serialized_end=1300
+  _globals['_SIGNALVALUE']._serialized_start=1302
+  _globals['_SIGNALVALUE']._serialized_end=1404
+  _globals['_DECISION']._serialized_start=1407
+  _globals['_DECISION']._serialized_end=1586
+  _globals['_EXPLANATION']._serialized_start=1589
+  _globals['_EXPLANATION']._serialized_end=1963
+  _globals['_RANKEDMODULE']._serialized_start=1965
+  _globals['_RANKEDMODULE']._serialized_end=2080
+  _globals['_REMOVEDMODULE']._serialized_start=2082
+  _globals['_REMOVEDMODULE']._serialized_end=2169
 # @@protoc_insertion_point(module_scope)

@@ -77,7 +77,11 @@ class _DecisionSourceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper.
     DECISION_SOURCE_BASELINE: _DecisionSource.ValueType  # 2
     """The baseline, because the mode or the rollout says so."""
     DECISION_SOURCE_FALLBACK: _DecisionSource.ValueType  # 3
-    """The baseline, because something failed; the reasons say what."""
+    """A step down the ladder, because something failed: the champion, the baseline, the declared order or the safe default;
+    the reasons say what and why.
+    """
+    DECISION_SOURCE_CHAMPION: _DecisionSource.ValueType  # 4
+    """Drawn from the champion, which serves the units outside the policy's share instead of the baseline."""
 
 class DecisionSource(_DecisionSource, metaclass=_DecisionSourceEnumTypeWrapper):
     """Which rule chose the served module."""
@@ -89,7 +93,11 @@ DECISION_SOURCE_POLICY: DecisionSource.ValueType  # 1
 DECISION_SOURCE_BASELINE: DecisionSource.ValueType  # 2
 """The baseline, because the mode or the rollout says so."""
 DECISION_SOURCE_FALLBACK: DecisionSource.ValueType  # 3
-"""The baseline, because something failed; the reasons say what."""
+"""A step down the ladder, because something failed: the champion, the baseline, the declared order or the safe default;
+the reasons say what and why.
+"""
+DECISION_SOURCE_CHAMPION: DecisionSource.ValueType  # 4
+"""Drawn from the champion, which serves the units outside the policy's share instead of the baseline."""
 global___DecisionSource = DecisionSource
 
 class _ReasonCode:
@@ -108,6 +116,16 @@ class _ReasonCodeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     """Removed: on the request's deny list."""
     REASON_CODE_DATA_TOO_LARGE: _ReasonCode.ValueType  # 4
     """Removed: the input is larger than the module takes."""
+    REASON_CODE_BANNED: _ReasonCode.ValueType  # 5
+    """Removed: the configuration bans it, for every task or for this type."""
+    REASON_CODE_MISSING_FEATURE: _ReasonCode.ValueType  # 6
+    """Removed: the task lacks a feature that the module requires."""
+    REASON_CODE_DEADLINE_TOO_SHORT: _ReasonCode.ValueType  # 7
+    """Removed: it has lately needed longer than the task's deadline leaves."""
+    REASON_CODE_BUDGET_SPENT: _ReasonCode.ValueType  # 8
+    """Removed: a budget of its is used up: cost, calls or concurrent calls."""
+    REASON_CODE_BREAKER_OPEN: _ReasonCode.ValueType  # 9
+    """Removed: its breaker is open, because it failed too often of late."""
     REASON_CODE_MODE_OFF: _ReasonCode.ValueType  # 10
     """Mode off: the policy was not asked."""
     REASON_CODE_MODE_SHADOW: _ReasonCode.ValueType  # 11
@@ -118,16 +136,38 @@ class _ReasonCodeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     """Only one module is legal, so there was nothing to choose."""
     REASON_CODE_BASELINE_NOT_LEGAL: _ReasonCode.ValueType  # 14
     """The request named a baseline that is not legal; the heuristic's choice stands in."""
+    REASON_CODE_PROBE: _ReasonCode.ValueType  # 15
+    """A probe: the module was served to see whether it works again."""
+    REASON_CODE_PANIC: _ReasonCode.ValueType  # 16
+    """So many breakers are open that the least bad modules were let through."""
+    REASON_CODE_CRITICAL: _ReasonCode.ValueType  # 17
+    """A critical task: nothing was explored."""
+    REASON_CODE_HELD_BACK: _ReasonCode.ValueType  # 18
+    """The conservative mode gave this unit the control: what is left of the permitted loss does not cover a failure."""
     REASON_CODE_POLICY_FAILED: _ReasonCode.ValueType  # 20
     """Fallback: the policy raised an error."""
     REASON_CODE_GUARD_REFUSED: _ReasonCode.ValueType  # 21
     """Fallback: the guard refused the policy's answer."""
     REASON_CODE_LOG_UNAVAILABLE: _ReasonCode.ValueType  # 22
     """Fallback: the log could not be written, so the decision is not on record and no outcome can be joined."""
+    REASON_CODE_DEADLINE_NEAR: _ReasonCode.ValueType  # 25
+    """Fallback: too little time was left to ask the policy."""
+    REASON_CODE_CHAMPION_ANSWERED: _ReasonCode.ValueType  # 26
+    """Fallback: the champion answered for the policy."""
+    REASON_CODE_DECLARED_ORDER: _ReasonCode.ValueType  # 27
+    """Fallback: the baseline failed too; the first legal module in declared order was served."""
+    REASON_CODE_SAFE_DEFAULT: _ReasonCode.ValueType  # 28
+    """Fallback: nothing was legal; the safe default of the configuration was served."""
     REASON_CODE_SIDECAR_UNAVAILABLE: _ReasonCode.ValueType  # 23
     """Fallback by the client library: no sidecar answered in time."""
     REASON_CODE_CIRCUIT_OPEN: _ReasonCode.ValueType  # 24
     """Fallback by the client library: its circuit is open, the sidecar was not asked."""
+    REASON_CODE_RULE_VIOLATED: _ReasonCode.ValueType  # 30
+    """Removed: a rule in CEL does not hold for it, or could not be evaluated."""
+    REASON_CODE_RISK_TOO_HIGH: _ReasonCode.ValueType  # 31
+    """Removed: it may fail more often than a critical task allows."""
+    REASON_CODE_NOT_REPEATABLE: _ReasonCode.ValueType  # 32
+    """Removed: the work must not be done twice, and this is not its first attempt."""
 
 class ReasonCode(_ReasonCode, metaclass=_ReasonCodeEnumTypeWrapper):
     """Why a module was taken out or a rule applied. New values may be added in responses."""
@@ -142,6 +182,16 @@ REASON_CODE_DENIED: ReasonCode.ValueType  # 3
 """Removed: on the request's deny list."""
 REASON_CODE_DATA_TOO_LARGE: ReasonCode.ValueType  # 4
 """Removed: the input is larger than the module takes."""
+REASON_CODE_BANNED: ReasonCode.ValueType  # 5
+"""Removed: the configuration bans it, for every task or for this type."""
+REASON_CODE_MISSING_FEATURE: ReasonCode.ValueType  # 6
+"""Removed: the task lacks a feature that the module requires."""
+REASON_CODE_DEADLINE_TOO_SHORT: ReasonCode.ValueType  # 7
+"""Removed: it has lately needed longer than the task's deadline leaves."""
+REASON_CODE_BUDGET_SPENT: ReasonCode.ValueType  # 8
+"""Removed: a budget of its is used up: cost, calls or concurrent calls."""
+REASON_CODE_BREAKER_OPEN: ReasonCode.ValueType  # 9
+"""Removed: its breaker is open, because it failed too often of late."""
 REASON_CODE_MODE_OFF: ReasonCode.ValueType  # 10
 """Mode off: the policy was not asked."""
 REASON_CODE_MODE_SHADOW: ReasonCode.ValueType  # 11
@@ -152,16 +202,38 @@ REASON_CODE_ONLY_CANDIDATE: ReasonCode.ValueType  # 13
 """Only one module is legal, so there was nothing to choose."""
 REASON_CODE_BASELINE_NOT_LEGAL: ReasonCode.ValueType  # 14
 """The request named a baseline that is not legal; the heuristic's choice stands in."""
+REASON_CODE_PROBE: ReasonCode.ValueType  # 15
+"""A probe: the module was served to see whether it works again."""
+REASON_CODE_PANIC: ReasonCode.ValueType  # 16
+"""So many breakers are open that the least bad modules were let through."""
+REASON_CODE_CRITICAL: ReasonCode.ValueType  # 17
+"""A critical task: nothing was explored."""
+REASON_CODE_HELD_BACK: ReasonCode.ValueType  # 18
+"""The conservative mode gave this unit the control: what is left of the permitted loss does not cover a failure."""
 REASON_CODE_POLICY_FAILED: ReasonCode.ValueType  # 20
 """Fallback: the policy raised an error."""
 REASON_CODE_GUARD_REFUSED: ReasonCode.ValueType  # 21
 """Fallback: the guard refused the policy's answer."""
 REASON_CODE_LOG_UNAVAILABLE: ReasonCode.ValueType  # 22
 """Fallback: the log could not be written, so the decision is not on record and no outcome can be joined."""
+REASON_CODE_DEADLINE_NEAR: ReasonCode.ValueType  # 25
+"""Fallback: too little time was left to ask the policy."""
+REASON_CODE_CHAMPION_ANSWERED: ReasonCode.ValueType  # 26
+"""Fallback: the champion answered for the policy."""
+REASON_CODE_DECLARED_ORDER: ReasonCode.ValueType  # 27
+"""Fallback: the baseline failed too; the first legal module in declared order was served."""
+REASON_CODE_SAFE_DEFAULT: ReasonCode.ValueType  # 28
+"""Fallback: nothing was legal; the safe default of the configuration was served."""
 REASON_CODE_SIDECAR_UNAVAILABLE: ReasonCode.ValueType  # 23
 """Fallback by the client library: no sidecar answered in time."""
 REASON_CODE_CIRCUIT_OPEN: ReasonCode.ValueType  # 24
 """Fallback by the client library: its circuit is open, the sidecar was not asked."""
+REASON_CODE_RULE_VIOLATED: ReasonCode.ValueType  # 30
+"""Removed: a rule in CEL does not hold for it, or could not be evaluated."""
+REASON_CODE_RISK_TOO_HIGH: ReasonCode.ValueType  # 31
+"""Removed: it may fail more often than a critical task allows."""
+REASON_CODE_NOT_REPEATABLE: ReasonCode.ValueType  # 32
+"""Removed: the work must not be done twice, and this is not its first attempt."""
 global___ReasonCode = ReasonCode
 
 class _Mode:
@@ -175,7 +247,7 @@ class _ModeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeW
     MODE_OFF: _Mode.ValueType  # 1
     """The baseline serves; the policy is not computed."""
     MODE_SHADOW: _Mode.ValueType  # 2
-    """The baseline serves; the policy is computed and logged, and learns."""
+    """The control serves (the champion if there is one, else the baseline); the policy is computed and logged, and learns."""
     MODE_ROLLOUT: _Mode.ValueType  # 3
     """The policy serves the rollout share of units, the baseline the rest."""
     MODE_ON: _Mode.ValueType  # 4
@@ -189,7 +261,7 @@ MODE_UNSPECIFIED: Mode.ValueType  # 0
 MODE_OFF: Mode.ValueType  # 1
 """The baseline serves; the policy is not computed."""
 MODE_SHADOW: Mode.ValueType  # 2
-"""The baseline serves; the policy is computed and logged, and learns."""
+"""The control serves (the champion if there is one, else the baseline); the policy is computed and logged, and learns."""
 MODE_ROLLOUT: Mode.ValueType  # 3
 """The policy serves the rollout share of units, the baseline the rest."""
 MODE_ON: Mode.ValueType  # 4
@@ -336,6 +408,9 @@ class Task(google.protobuf.message.Message):
     DEADLINE_DURATION_FIELD_NUMBER: builtins.int
     REQUIRED_CAPABILITIES_FIELD_NUMBER: builtins.int
     SIGNAL_WEIGHTS_FIELD_NUMBER: builtins.int
+    ATTEMPT_FIELD_NUMBER: builtins.int
+    NON_IDEMPOTENT_FIELD_NUMBER: builtins.int
+    CRITICAL_FIELD_NUMBER: builtins.int
     type: builtins.str
     """The kind of task, such as "extract_pdf"; 1 to 64 bytes."""
     description: builtins.str
@@ -344,6 +419,14 @@ class Task(google.protobuf.message.Message):
     """Urgency, 0 (none, the default) to 10 (highest)."""
     data_size_bytes: builtins.int
     """Size of the task's input in bytes, 0 to 2^53; modules with a smaller limit are not legal. Absent: unknown."""
+    attempt: builtins.int
+    """Which try of the same work this is, 1 (the first, the default) to 1,000."""
+    non_idempotent: builtins.bool
+    """True: running it twice does harm, so no module is legal for a second attempt. Default: false."""
+    critical: builtins.bool
+    """True: a critical task, for which nothing is explored and the configured risk cap holds. The configuration may name
+    further tasks as critical. Default: false.
+    """
     @property
     def features(self) -> global___Features:
         """Further typed features."""
@@ -371,9 +454,15 @@ class Task(google.protobuf.message.Message):
         deadline_duration: google.protobuf.duration_pb2.Duration | None = ...,
         required_capabilities: collections.abc.Iterable[builtins.str] | None = ...,
         signal_weights: collections.abc.Iterable[global___SignalWeight] | None = ...,
+        attempt: builtins.int | None = ...,
+        non_idempotent: builtins.bool = ...,
+        critical: builtins.bool = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_data_size_bytes", b"_data_size_bytes", "data_size_bytes", b"data_size_bytes", "deadline_duration", b"deadline_duration", "features", b"features"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_data_size_bytes", b"_data_size_bytes", "data_size_bytes", b"data_size_bytes", "deadline_duration", b"deadline_duration", "description", b"description", "features", b"features", "priority", b"priority", "required_capabilities", b"required_capabilities", "signal_weights", b"signal_weights", "type", b"type"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_attempt", b"_attempt", "_data_size_bytes", b"_data_size_bytes", "attempt", b"attempt", "data_size_bytes", b"data_size_bytes", "deadline_duration", b"deadline_duration", "features", b"features"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_attempt", b"_attempt", "_data_size_bytes", b"_data_size_bytes", "attempt", b"attempt", "critical", b"critical", "data_size_bytes", b"data_size_bytes", "deadline_duration", b"deadline_duration", "description", b"description", "features", b"features", "non_idempotent", b"non_idempotent", "priority", b"priority", "required_capabilities", b"required_capabilities", "signal_weights", b"signal_weights", "type", b"type"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_attempt", b"_attempt"]) -> typing.Literal["attempt"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_data_size_bytes", b"_data_size_bytes"]) -> typing.Literal["data_size_bytes"] | None: ...
 
 global___Task = Task
@@ -388,6 +477,7 @@ class Module(google.protobuf.message.Message):
     FEATURES_FIELD_NUMBER: builtins.int
     CAPABILITIES_FIELD_NUMBER: builtins.int
     MAX_DATA_SIZE_BYTES_FIELD_NUMBER: builtins.int
+    REQUIRED_FEATURES_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Its name, the identity under which it learns; 1 to 64 bytes."""
     max_data_size_bytes: builtins.int
@@ -402,6 +492,12 @@ class Module(google.protobuf.message.Message):
     def capabilities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """What it can do; at most 32, each 1 to 64 bytes. Empty in a request: the registry's, if registered."""
 
+    @property
+    def required_features(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names of task features that it cannot do without: it is not legal for a task that lacks one. At most 32, each 1 to 64
+        bytes. Empty in a request: the registry's, if registered.
+        """
+
     def __init__(
         self,
         *,
@@ -409,9 +505,10 @@ class Module(google.protobuf.message.Message):
         features: global___Features | None = ...,
         capabilities: collections.abc.Iterable[builtins.str] | None = ...,
         max_data_size_bytes: builtins.int | None = ...,
+        required_features: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_max_data_size_bytes", b"_max_data_size_bytes", "features", b"features", "max_data_size_bytes", b"max_data_size_bytes"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_max_data_size_bytes", b"_max_data_size_bytes", "capabilities", b"capabilities", "features", b"features", "max_data_size_bytes", b"max_data_size_bytes", "name", b"name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_max_data_size_bytes", b"_max_data_size_bytes", "capabilities", b"capabilities", "features", b"features", "max_data_size_bytes", b"max_data_size_bytes", "name", b"name", "required_features", b"required_features"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_max_data_size_bytes", b"_max_data_size_bytes"]) -> typing.Literal["max_data_size_bytes"] | None: ...
 
 global___Module = Module
@@ -521,6 +618,11 @@ class Explanation(google.protobuf.message.Message):
     MODE_FIELD_NUMBER: builtins.int
     LEARNED_COUNT_FIELD_NUMBER: builtins.int
     POLICY_EVALUATED_FIELD_NUMBER: builtins.int
+    PROBING_MODULES_FIELD_NUMBER: builtins.int
+    PROBE_SHARE_FIELD_NUMBER: builtins.int
+    POLICY_VERSION_FIELD_NUMBER: builtins.int
+    CONTROL_VERSION_FIELD_NUMBER: builtins.int
+    STAGE_FIELD_NUMBER: builtins.int
     baseline_module: builtins.str
     """What the baseline would have served."""
     policy_share: builtins.float
@@ -533,6 +635,14 @@ class Explanation(google.protobuf.message.Message):
     """Number of signal values the model had learned from."""
     policy_evaluated: builtins.bool
     """True if policy figures of the ranking were computed; false if the mode is off or the policy failed."""
+    probe_share: builtins.float
+    """Probability of such a probe, [0, 1], on each side that a model decides."""
+    policy_version: builtins.str
+    """The kept version that served as the policy, 64 hexadecimal digits; empty: the live model."""
+    control_version: builtins.str
+    """What the units outside the policy's share get: empty: the baseline; `live`; or a kept version."""
+    stage: builtins.int
+    """Number of the change of exposure that was in force; see ControlService.ListChanges. 0: none yet."""
     @property
     def ranking(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RankedModule]:
         """The legal candidates, most probable first; of equal probability the higher score first."""
@@ -540,6 +650,10 @@ class Explanation(google.protobuf.message.Message):
     @property
     def removed(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RemovedModule]:
         """The candidates that were not legal."""
+
+    @property
+    def probing_modules(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Modules on probation after their breaker was open: a draw of the policy serves one of them with probe_share first."""
 
     def __init__(
         self,
@@ -552,8 +666,13 @@ class Explanation(google.protobuf.message.Message):
         mode: global___Mode.ValueType = ...,
         learned_count: builtins.int = ...,
         policy_evaluated: builtins.bool = ...,
+        probing_modules: collections.abc.Iterable[builtins.str] | None = ...,
+        probe_share: builtins.float = ...,
+        policy_version: builtins.str = ...,
+        control_version: builtins.str = ...,
+        stage: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["baseline_module", b"baseline_module", "learned_count", b"learned_count", "mode", b"mode", "policy_evaluated", b"policy_evaluated", "policy_share", b"policy_share", "ranking", b"ranking", "removed", b"removed", "unit_in_policy_share", b"unit_in_policy_share"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["baseline_module", b"baseline_module", "control_version", b"control_version", "learned_count", b"learned_count", "mode", b"mode", "policy_evaluated", b"policy_evaluated", "policy_share", b"policy_share", "policy_version", b"policy_version", "probe_share", b"probe_share", "probing_modules", b"probing_modules", "ranking", b"ranking", "removed", b"removed", "stage", b"stage", "unit_in_policy_share", b"unit_in_policy_share"]) -> None: ...
 
 global___Explanation = Explanation
 
@@ -599,16 +718,22 @@ class RemovedModule(google.protobuf.message.Message):
 
     MODULE_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
+    RULE_FIELD_NUMBER: builtins.int
     module: builtins.str
     """Its name."""
     reason: global___ReasonCode.ValueType
     """Why."""
+    rule: builtins.str
+    """Which rule of the configuration, such as `budgets.calls_per_minute` or the id of a rule in CEL; empty: a rule of the
+    request itself.
+    """
     def __init__(
         self,
         *,
         module: builtins.str = ...,
         reason: global___ReasonCode.ValueType = ...,
+        rule: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["module", b"module", "reason", b"reason"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["module", b"module", "reason", b"reason", "rule", b"rule"]) -> None: ...
 
 global___RemovedModule = RemovedModule

@@ -29,7 +29,7 @@ def raising(error: BaseException) -> Callable[..., object]:
 
 def serve(engine: Engine, decide: Callable[..., object]) -> None:
     model = SimpleNamespace(decide=decide, version=engine.model.version)
-    engine._decider.serve(engine._learner.grown.serving._replace(model=model))  # type: ignore[arg-type]  # noqa: SLF001
+    engine._learner.on_birth(engine._learner.grown.serving._replace(model=model))  # type: ignore[arg-type]  # noqa: SLF001
 
 
 @pytest.mark.parametrize(

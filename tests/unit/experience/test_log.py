@@ -8,6 +8,7 @@ import pytest
 from pilotfish.codes import Mode, Source
 from pilotfish.exceptions import StateError
 from pilotfish.experience.directory_lock import DirectoryLock
+from pilotfish.experience.exposures import Exposure, append_exposure, exposures
 from pilotfish.experience.log import DATABASE_NAME, ExperienceLog
 from pilotfish.experience.record import RECORD_FORMAT, DecisionRecord
 from pilotfish.experience.signals import Kind, NewSignal, ParkedSignal, Use, Value
@@ -101,7 +102,10 @@ def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
     first.put_modules([Module("m", {"size": 2.0}), Module("n")])
     first.put_modules([Module("m", {"size": 3.0})])
     first.park_signals("later", [(1, Value(0.5)), (2, Value(9.0, Kind.LOWER_BOUND))], "a")
-    first.append_mode_change(Mode.ROLLOUT, 0.25, "ops", "evidence")
+    fresh = Exposure()
+    wished = Exposure(action="promote", actor="ops", reason="why", mode=Mode.ROLLOUT, rollout_share=0.25, evidence="{}")
+    began = append_exposure(first, fresh, wished)
+    held = append_exposure(first, began, msgspec.structs.replace(began, action="hold", held=True))
     first.close()
     second = ExperienceLog(tmp_path)
     assert second.find_decision(decision_id) is not None
@@ -111,9 +115,10 @@ def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
         1: ParkedSignal(Value(0.5), "a"),
         2: ParkedSignal(Value(9.0, Kind.LOWER_BOUND), "a"),
     }
-    change = second.last_mode_change()
-    assert change is not None
-    assert (change.mode, change.rollout_share, change.actor) == (Mode.ROLLOUT, 0.25, "ops")
+    assert exposures(second, 10) == [held, began]
+    assert (began.mode, began.share, began.actor, began.evidence) == (Mode.ROLLOUT, 0.25, "ops", "{}")
+    assert (began.stage, held.stage, held.number) == (1, 1, 2)  # a hold begins no stage
+    assert (began.decision_sequence, began.signal_sequence) == (1, 0)
     assert second.new_decision_id()[:6] == (2).to_bytes(6, "big")
     second.close()
 
@@ -131,7 +136,7 @@ def test_log_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     with connection:
         connection.execute("UPDATE meta SET value = '99'")
     connection.close()
-    with pytest.raises(StateError, match=r"^schema_version == 99 in .*, must be 3; use the release that wrote it$"):
+    with pytest.raises(StateError, match=r"^schema_version == 99 in .*, must be 4; use the release that wrote it$"):
         ExperienceLog(tmp_path)
 
 

@@ -37,8 +37,8 @@ def test_log_of_version_1_is_brought_up_to_date_with_every_value_as_it_was(tmp_p
     for _ in range(2):  # the second time there is nothing to do
         log = ExperienceLog(tmp_path)
         assert list(log.signals()) == [
-            SignalRow(3, 1, 4, 0.5, Kind.MEASURED, Use.LEARNED),
-            SignalRow(9, 1, 2, 80.0, Kind.MEASURED, Use.OTHER_MODULE),
+            SignalRow(3, 1, 4, 0.5, Kind.MEASURED, Use.LEARNED, 7),
+            SignalRow(9, 1, 2, 80.0, Kind.MEASURED, Use.OTHER_MODULE, 8),
         ]
         assert log.parked_signals("r") == {1: ParkedSignal(Value(0.25), "a")}
         assert log.decision_by_sequence(1).record == RECORD

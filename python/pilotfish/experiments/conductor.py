@@ -1,0 +1,275 @@
+"""Conducts the rollout of an engine: follows decisions and outcomes, judges the stage, and changes what is in force."""
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Sequence
+from heapq import merge
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final
+
+import msgspec
+
+from pilotfish.codes import Mode
+from pilotfish.engine.deciding import Decision
+from pilotfish.engine.engine import Engine
+from pilotfish.exceptions import PilotfishError, StateError
+from pilotfish.experience.exposures import LIVE, Exposure
+from pilotfish.experience.log import now_us
+from pilotfish.experience.record import LoggedDecision
+from pilotfish.experience.signals import SignalRow, Use
+from pilotfish.experiments.conservative import ConservativeGate
+from pilotfish.experiments.evidence import Evidence
+from pilotfish.experiments.joining import assignment_of, is_assigned, observation_of, was_policy
+from pilotfish.experiments.rollout import AUTOMATIC, Action, Kind, RolloutState, promote, step
+from pilotfish.experiments.settings import RolloutSettings
+from pilotfish.experiments.verdict import Verdict, judge
+from pilotfish.rewards import RewardFunction
+from pilotfish.training.registry import Registry
+
+INTERVAL_S: Final = 0.25
+"""Time between two looks at the evidence: with `settle_s`, what a breach may last once it shows."""
+AWAITED_MAX: Final = 1 << 17
+"""Decisions whose reward the conservative gate waits for; an older one counts as never rewarded, which is the safe side."""
+
+logger = logging.getLogger(__name__)
+
+
+class Conductor:
+    """Follows one engine. Thread-safe; `tick` may be called by hand instead of `start`, as simulations do.
+
+    Args:
+        engine: What is conducted.
+        settings: The plan.
+        rewards: From raw values to utilities.
+        registry: Where versions are kept.
+    """
+
+    def __init__(self, engine: Engine, settings: RolloutSettings, rewards: RewardFunction, registry: Registry) -> None:
+        self.settings = settings
+        self._engine = engine
+        self._rewards = rewards
+        self._registry = registry
+        self._lock = threading.RLock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pilotfish-conductor", daemon=True)
+        self._awaited: dict[bytes, bool] = {}
+        self._begin(engine.exposure)
+        self._recall(engine.exposure)
+        if settings.conservative_loss is not None:
+            engine.hold_back_by(self._may_explore)
+        engine.followers.append(self)
+
+    def start(self) -> None:
+        """Look at the evidence now and then, on a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop looking."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    # -- following -------------------------------------------------------------------------------------------------
+
+    def decided(self, decision: Decision) -> None:
+        """Take in a decision that is on record."""
+        with self._lock:
+            self._look_for_a_new_stage()
+            self._decided(bytes.fromhex(decision.decision_id), decision)
+
+    def happened(self, decision: LoggedDecision, rows: Sequence[SignalRow]) -> None:
+        """Take in the values of one call."""
+        with self._lock:
+            self._look_for_a_new_stage()
+            self._happened(decision, rows)
+
+    def _decided(self, decision_id: bytes, decision: Decision | LoggedDecision) -> None:
+        record = decision.record
+        if record.stage != self._evidence.visit:
+            return
+        if self._gate is not None:
+            self._gate.served(by_policy=was_policy(record))
+            if len(self._awaited) >= AWAITED_MAX:
+                del self._awaited[next(iter(self._awaited))]
+            self._awaited[decision_id] = was_policy(record)
+        if is_assigned(record):
+            self._evidence.decided(assignment_of(decision_id, record))
+
+    def _happened(self, decision: LoggedDecision, rows: Sequence[SignalRow]) -> None:
+        if decision.record.stage != self._evidence.visit:
+            return
+        observation = observation_of(decision, rows, self._rewards)
+        reward = observation.utilities.get("reward")
+        by_policy = None if reward is None else self._awaited.pop(decision.decision_id, None)
+        if self._gate is not None and reward is not None and by_policy is not None:
+            self._gate.rewarded(reward, by_policy=by_policy)
+        if is_assigned(decision.record):
+            self._evidence.observe(observation)
+
+    def _look_for_a_new_stage(self) -> None:
+        exposure = self._engine.exposure
+        if exposure.stage != self._evidence.visit:
+            self._begin(exposure)
+
+    def _begin(self, exposure: Exposure) -> None:
+        self._evidence = Evidence(exposure.stage, exposure.share, self.settings)
+        loss = self.settings.conservative_loss
+        self._gate = None if loss is None else ConservativeGate(loss)
+        self._awaited.clear()
+
+    def _recall(self, exposure: Exposure) -> None:
+        """Take in again what the log holds of the present stage."""
+        if not 0.0 < exposure.share < 1.0 and self._gate is None:
+            return
+        log = self._engine.log
+        decided = ((logged.time_us, 0, logged) for logged in log.decisions(exposure.decision_sequence))
+        counted = (row for row in log.signals(exposure.signal_sequence) if row.use in {Use.LEARNED, Use.PAUSED})
+        calls = groupby(counted, key=lambda row: (row.time_us, row.decision_sequence))
+        happened = ((time_us, 1, (sequence, list(rows))) for (time_us, sequence), rows in calls)
+        what: Any
+        for _, kind, what in merge(decided, happened, key=itemgetter(0, 1)):
+            if kind:
+                self._happened(log.decision_by_sequence(what[0]), what[1])
+            else:
+                self._decided(what.decision_id, what)
+
+    def _may_explore(self) -> bool:
+        with self._lock:
+            self._look_for_a_new_stage()
+            return self._gate is None or self._gate.may_explore()
+
+    # -- judging ---------------------------------------------------------------------------------------------------
+
+    def verdict(self) -> tuple[Exposure, Verdict, Evidence]:
+        """Return what is in force, what its stage has shown, and the evidence, not to be changed."""
+        with self._lock:
+            self._look_for_a_new_stage()
+            self._evidence.settle(now_us())
+            return self._engine.exposure, judge(self._evidence), self._evidence
+
+    def tick(self) -> Exposure | None:
+        """Look at the evidence; return what is in force if that changed it.
+
+        Raises:
+            sqlite3.Error: The log cannot be written; nothing has changed, and the next look tries again.
+        """
+        exposure, verdict, _ = self.verdict()
+        if exposure.mode is not Mode.ROLLOUT:
+            return None
+        action = step(_state(exposure), verdict, self.settings, now_us())
+        if action is None:
+            return None
+        return self._act(exposure, action)
+
+    def _act(self, exposure: Exposure, action: Action) -> Exposure:
+        """Put an action in force unless somebody was faster."""
+        if action.kind is Kind.PROMOTE:
+            self._keep(f"before {action.to_share:g}", action.actor)
+        changed = self._engine.helm.change(
+            str(action.kind),
+            action.actor,
+            action.reason,
+            if_number=exposure.number,
+            evidence=msgspec.json.encode(action.evidence).decode() if action.evidence else "",
+            mode=Mode.ROLLOUT,
+            rollout_share=action.to_share,
+            held=exposure.held or action.kind is Kind.ROLLBACK,
+        )
+        logger.warning("%s: the policy's share is %g, was %g: %s", *(action.kind, action.to_share, action.from_share, action.reason))
+        return changed
+
+    def _run(self) -> None:
+        while not self._stopping.wait(INTERVAL_S):
+            try:
+                self.tick()
+            except (PilotfishError, sqlite3.Error, OSError) as error:
+                logger.warning("the rollout stays as it is, will look again: %s", error)
+            except Exception:
+                logger.exception("the rollout stays as it is, will look again")
+
+    # -- operators -------------------------------------------------------------------------------------------------
+
+    def promote(
+        self, actor: str, reason: str, *, version: str = "", share: float | None = None, force: bool = False
+    ) -> Exposure:
+        """Raise exposure by one stage, or begin the rollout of another policy.
+
+        Args:
+            actor: Who.
+            reason: Why.
+            version: `live`, or a kept version by its SHA-256 or the beginning of it; empty: the present policy.
+            share: Where to begin or go on, (0, 1], with `force` only; None: the next stage, or the first.
+            force: Past the gate.
+
+        Raises:
+            StateError: The gate holds; the message says why.
+            PilotfishError: There is no such version, it is refused, or an argument breaks its rule.
+        """
+        exposure, verdict, _ = self.verdict()
+        state = _state(exposure)
+        if not version:
+            action = promote(
+                state, verdict, self.settings, actor=actor, reason=reason, now_us=now_us(), to_share=share, force=force
+            )
+            return self._act(exposure, action)
+        policy = self._named(version)
+        if policy == (exposure.policy or LIVE):
+            raise StateError(f"version == {version}, is the policy already; promote without a version")
+        control = (exposure.policy or LIVE) if state.share >= 1.0 else exposure.control
+        if policy == control:
+            raise StateError(f"version == {version}, is the control already; roll back instead")
+        to_share = self.settings.stages[0] if share is None else share
+        if to_share > self.settings.stages[0] and not force:
+            raise StateError(f"rollout_share == {to_share:g}, must be {self.settings.stages[0]:g} unless forced")
+        return self._engine.helm.change(
+            str(Kind.PROMOTE),
+            actor,
+            f"{reason} (forced)" if force else reason,
+            mode=Mode.ROLLOUT,
+            rollout_share=to_share,
+            policy="" if policy == LIVE else policy,
+            control=control,
+            held=False,
+        )
+
+    def rollback(self, actor: str, reason: str, *, version: str = "") -> Exposure:
+        """Take exposure away, or put a kept version in the policy's place; from the next decision on.
+
+        Raises:
+            PilotfishError: There is no such version, or it is refused; nothing has changed.
+        """
+        exposure = self._engine.exposure
+        fields: dict[str, Any] = {"held": True}
+        if version:
+            policy = self._named(version)
+            fields["policy"] = "" if policy == LIVE else policy
+        elif exposure.share > 0.0:
+            fields |= {"mode": Mode.ROLLOUT, "rollout_share": 0.0}
+        return self._engine.helm.change(str(Kind.ROLLBACK), actor, reason, **fields)
+
+    def hold(self, actor: str, reason: str, *, hold: bool) -> Exposure:
+        """Stop the automatic promotion, or let it go on."""
+        kind = Kind.HOLD if hold else Kind.RESUME
+        return self._engine.helm.change(str(kind), actor, reason, held=hold)
+
+    def pause_learning(self, actor: str, reason: str, *, pause: bool) -> Exposure:
+        """Pause learning, or let it go on."""
+        action = "pause_learning" if pause else "resume_learning"
+        return self._engine.helm.change(action, actor, reason, paused=pause)
+
+    def _named(self, version: str) -> str:
+        return LIVE if version == LIVE else self._registry.load(version).info.sha256
+
+    def _keep(self, note: str, actor: str) -> None:
+        """Keep the live model, so that there is something to go back to; never in the way of what is done."""
+        try:
+            live = self._engine.serves.live
+            self._registry.keep(live.model.frozen(), birth=live.birth, note=note, actor=actor, now_us=now_us())
+        except (PilotfishError, OSError) as error:
+            logger.warning("the live model was not kept: %s", error)
+
+
+def _state(exposure: Exposure) -> RolloutState:
+    return RolloutState(exposure.share, exposure.stage, exposure.held, exposure.time_us)
