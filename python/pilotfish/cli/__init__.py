@@ -10,6 +10,8 @@ COMMANDS: Final = {
     "demo": "See a decision, its outcome and what was learned.",
     "info": "Say what a running sidecar runs.",
     "mode": "Show or set how far the policy may act.",
+    "rollout": "See how the rollout stands; promote, hold and roll back.",
+    "models": "List and keep model versions.",
     "modules": "List or register modules.",
     "explain": "Explain a logged decision.",
     "replay": "Make the log's decisions again and compare them bit for bit.",

@@ -82,7 +82,7 @@ def read_modules(file: Path) -> list[Module]:
 
 
 def _module(index: int, entry: Any) -> Module:  # noqa: ANN401  as it was written
-    known = {"name", "capabilities", "max_data_size_bytes", "features"}
+    known = {"name", "capabilities", "max_data_size_bytes", "features", "required_features"}
     if not isinstance(entry, dict) or not entry.get("name") or (unknown := sorted(set(entry) - known)):
         what = (
             f"has unknown keys {', '.join(unknown)}" if isinstance(entry, dict) and entry.get("name") else "has no name"
@@ -95,6 +95,7 @@ def _module(index: int, entry: Any) -> Module:  # noqa: ANN401  as it was writte
             name=entry["name"],
             capabilities=entry.get("capabilities") or (),
             max_data_size_bytes=entry.get("max_data_size_bytes"),
+            required_features=entry.get("required_features") or (),
         )
         fill_features(module.features, entry.get("features") or {})
     except (TypeError, ValueError, AttributeError) as error:

@@ -86,6 +86,9 @@ class Calls(ABC, Generic[DecisionT, DecisionsT, ReceiptT, ReceiptsT]):
         request_id: str | None = None,
         allowed_modules: Sequence[str] = (),
         denied_modules: Sequence[str] = (),
+        attempt: int = 1,
+        non_idempotent: bool = False,
+        critical: bool = False,
         explain: bool = False,
         deadline_ms: float | None = None,
     ) -> DecisionT:
@@ -114,6 +117,9 @@ class Calls(ABC, Generic[DecisionT, DecisionsT, ReceiptT, ReceiptsT]):
             request_id=request_id,
             allowed_modules=allowed_modules,
             denied_modules=denied_modules,
+            attempt=attempt,
+            non_idempotent=non_idempotent,
+            critical=critical,
             explain=explain,
         )
         return self.select(request, deadline_ms=deadline_ms)

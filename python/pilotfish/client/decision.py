@@ -31,6 +31,8 @@ class RemovedModule:
 
     module: str
     reason: str
+    rule: str = ""
+    """Which rule of the sidecar's configuration; empty: a rule of the request itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,11 @@ class Explanation:
     mode: str
     learned_count: int
     policy_evaluated: bool
+    probing_modules: tuple[str, ...] = ()
+    probe_share: float = 0.0
+    policy_version: str = ""
+    control_version: str = ""
+    stage: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,8 @@ class Decision:
         id: 32 hexadecimal digits; empty if the decision is on no log, and then no outcome can be joined to it.
         module: The chosen module; always legal for the request.
         propensity: Probability with which it was to be served, (0, 1].
-        source: `policy`, `baseline`, or `fallback`: the baseline because something failed.
+        source: `policy`, `baseline`, `champion` (a model in the baseline's place), or `fallback`: a step down the ladder
+            because something failed.
         reasons: Why, in the contract's words: `mode_shadow`, `sidecar_unavailable`. May be empty.
         model_version: The model that chose or would have chosen; empty if no sidecar was there.
         explanation: Present if asked for and if a sidecar answered.
@@ -100,11 +108,16 @@ def _read_explanation(message: v1.Explanation) -> Explanation:
             RankedModule(entry.module, entry.score, entry.uncertainty, entry.policy_probability, entry.probability)
             for entry in message.ranking
         ),
-        removed=tuple(RemovedModule(entry.module, reason_name(entry.reason)) for entry in message.removed),
+        removed=tuple(RemovedModule(entry.module, reason_name(entry.reason), entry.rule) for entry in message.removed),
         baseline_module=message.baseline_module,
         policy_share=message.policy_share,
         unit_in_policy_share=message.unit_in_policy_share,
         mode=_MODES.get(message.mode, f"mode_{message.mode}"),
         learned_count=message.learned_count,
         policy_evaluated=message.policy_evaluated,
+        probing_modules=tuple(message.probing_modules),
+        probe_share=message.probe_share,
+        policy_version=message.policy_version,
+        control_version=message.control_version,
+        stage=message.stage,
     )

@@ -17,6 +17,7 @@ class ModuleFields(TypedDict, total=False):
     features: Features
     capabilities: Sequence[str]
     max_data_size_bytes: int | None
+    required_features: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Module:
             mapping is not seen.
         capabilities: What it can do.
         max_data_size_bytes: Largest input it takes. None: no limit, or the registry's.
+        required_features: Task features that it cannot do without.
 
     Raises:
         InvalidInputError: A value has the wrong type.
@@ -38,6 +40,7 @@ class Module:
     features: Features = field(default_factory=dict)
     capabilities: Sequence[str] = ()
     max_data_size_bytes: int | None = None
+    required_features: Sequence[str] = ()
     encoded: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -45,6 +48,7 @@ class Module:
         try:
             message.name = self.name
             message.capabilities.extend(self.capabilities)
+            message.required_features.extend(self.required_features)
             if self.max_data_size_bytes is not None:
                 message.max_data_size_bytes = self.max_data_size_bytes
             if self.features:

@@ -34,6 +34,9 @@ def select_request(
     request_id: str | None = None,
     allowed_modules: Sequence[str] = (),
     denied_modules: Sequence[str] = (),
+    attempt: int = 1,
+    non_idempotent: bool = False,
+    critical: bool = False,
     explain: bool = False,
 ) -> v1.SelectModuleRequest:
     """Return a request for a decision.
@@ -54,6 +57,9 @@ def select_request(
         request_id: Makes a repetition return the first decision. None: a new random one, so that a retry is harmless.
         allowed_modules: If not empty, only these are legal.
         denied_modules: These are not legal.
+        attempt: Which try of the same work this is, from 1 on.
+        non_idempotent: Running it twice does harm: no module is legal for a second attempt.
+        critical: Nothing is explored on it, and the sidecar's risk cap holds.
         explain: Whether to explain the decision.
 
     Raises:
@@ -79,6 +85,10 @@ def select_request(
             fill_features(task.features, features)
         if data_size_bytes is not None:
             task.data_size_bytes = data_size_bytes
+        if attempt != 1:
+            task.attempt = attempt
+        task.non_idempotent = non_idempotent
+        task.critical = critical
         if task_deadline_s is not None:
             task.deadline_duration.FromNanoseconds(round(task_deadline_s * 1e9))
         if required_capabilities:

@@ -26,7 +26,7 @@ from pilotfish.experiments.rollout import AUTOMATIC, Action, Kind, RolloutState,
 from pilotfish.experiments.settings import RolloutSettings
 from pilotfish.experiments.verdict import Verdict, judge
 from pilotfish.rewards import RewardFunction
-from pilotfish.training.registry import Registry
+from pilotfish.training.registry import Registry, SnapshotInfo
 
 INTERVAL_S: Final = 0.25
 """Time between two looks at the evidence: with `settle_s`, what a breach may last once it shows."""
@@ -47,8 +47,8 @@ class Conductor:
     """
 
     def __init__(self, engine: Engine, settings: RolloutSettings, rewards: RewardFunction, registry: Registry) -> None:
+        self.engine = engine
         self.settings = settings
-        self._engine = engine
         self._rewards = rewards
         self._registry = registry
         self._lock = threading.RLock()
@@ -109,7 +109,7 @@ class Conductor:
             self._evidence.observe(observation)
 
     def _look_for_a_new_stage(self) -> None:
-        exposure = self._engine.exposure
+        exposure = self.engine.exposure
         if exposure.stage != self._evidence.visit:
             self._begin(exposure)
 
@@ -123,7 +123,7 @@ class Conductor:
         """Take in again what the log holds of the present stage."""
         if not 0.0 < exposure.share < 1.0 and self._gate is None:
             return
-        log = self._engine.log
+        log = self.engine.log
         decided = ((logged.time_us, 0, logged) for logged in log.decisions(exposure.decision_sequence))
         counted = (row for row in log.signals(exposure.signal_sequence) if row.use in {Use.LEARNED, Use.PAUSED})
         calls = groupby(counted, key=lambda row: (row.time_us, row.decision_sequence))
@@ -147,7 +147,7 @@ class Conductor:
         with self._lock:
             self._look_for_a_new_stage()
             self._evidence.settle(now_us())
-            return self._engine.exposure, judge(self._evidence), self._evidence
+            return self.engine.exposure, judge(self._evidence), self._evidence
 
     def tick(self) -> Exposure | None:
         """Look at the evidence; return what is in force if that changed it.
@@ -167,7 +167,7 @@ class Conductor:
         """Put an action in force unless somebody was faster."""
         if action.kind is Kind.PROMOTE:
             self._keep(f"before {action.to_share:g}", action.actor)
-        changed = self._engine.helm.change(
+        changed = self.engine.helm.change(
             str(action.kind),
             action.actor,
             action.reason,
@@ -223,7 +223,7 @@ class Conductor:
         to_share = self.settings.stages[0] if share is None else share
         if to_share > self.settings.stages[0] and not force:
             raise StateError(f"rollout_share == {to_share:g}, must be {self.settings.stages[0]:g} unless forced")
-        return self._engine.helm.change(
+        return self.engine.helm.change(
             str(Kind.PROMOTE),
             actor,
             f"{reason} (forced)" if force else reason,
@@ -240,33 +240,44 @@ class Conductor:
         Raises:
             PilotfishError: There is no such version, or it is refused; nothing has changed.
         """
-        exposure = self._engine.exposure
+        exposure = self.engine.exposure
         fields: dict[str, Any] = {"held": True}
         if version:
             policy = self._named(version)
             fields["policy"] = "" if policy == LIVE else policy
         elif exposure.share > 0.0:
             fields |= {"mode": Mode.ROLLOUT, "rollout_share": 0.0}
-        return self._engine.helm.change(str(Kind.ROLLBACK), actor, reason, **fields)
+        return self.engine.helm.change(str(Kind.ROLLBACK), actor, reason, **fields)
 
     def hold(self, actor: str, reason: str, *, hold: bool) -> Exposure:
         """Stop the automatic promotion, or let it go on."""
         kind = Kind.HOLD if hold else Kind.RESUME
-        return self._engine.helm.change(str(kind), actor, reason, held=hold)
+        return self.engine.helm.change(str(kind), actor, reason, held=hold)
 
     def pause_learning(self, actor: str, reason: str, *, pause: bool) -> Exposure:
         """Pause learning, or let it go on."""
         action = "pause_learning" if pause else "resume_learning"
-        return self._engine.helm.change(action, actor, reason, paused=pause)
+        return self.engine.helm.change(action, actor, reason, paused=pause)
+
+    def keep(self, note: str, actor: str) -> SnapshotInfo:
+        """Keep the live model as it is now, and let go of versions that are too many and too old.
+
+        Raises:
+            PilotfishError: A text breaks its rule.
+            OSError: The disk refuses; what was kept stays.
+        """
+        live, exposure = self.engine.serves.live, self.engine.exposure
+        info = self._registry.keep(live.model.frozen(), birth=live.birth, note=note, actor=actor, now_us=now_us())
+        self._registry.prune({info.sha256, exposure.policy, exposure.control}, now_us())
+        return info
 
     def _named(self, version: str) -> str:
         return LIVE if version == LIVE else self._registry.load(version).info.sha256
 
     def _keep(self, note: str, actor: str) -> None:
-        """Keep the live model, so that there is something to go back to; never in the way of what is done."""
+        # So that there is something to go back to; never in the way of what is done.
         try:
-            live = self._engine.serves.live
-            self._registry.keep(live.model.frozen(), birth=live.birth, note=note, actor=actor, now_us=now_us())
+            self.keep(note, actor)
         except (PilotfishError, OSError) as error:
             logger.warning("the live model was not kept: %s", error)
 

@@ -15,15 +15,19 @@ from grpc_reflection.v1alpha import reflection
 
 from pilotfish.codes import Mode
 from pilotfish.engine.engine import Engine, EngineSettings
+from pilotfish.engine.helm import Kept
 from pilotfish.exceptions import StateError
+from pilotfish.experiments.conductor import Conductor
 from pilotfish.rewards import RewardFunction
 from pilotfish.server import inline, servicer, transport
 from pilotfish.server.config import Configuration, reward_function
 from pilotfish.server.dispatch import Dispatcher
 from pilotfish.server.health import Health
+from pilotfish.server.rollout_methods import rollout_methods
 from pilotfish.server.settings import Settings
 from pilotfish.server.socket_file import SocketFile
 from pilotfish.server.telemetry import MetricsServer, Telemetry
+from pilotfish.training.registry import Registry
 
 HEALTH_SERVICE: Final = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 PROBE_CALLS: Final = 100
@@ -51,10 +55,18 @@ class Sidecar:
         self._servers: list[grpc.Server] = []
         with ExitStack() as opened:
             rewards = reward_function(settings)
-            self.engine = Engine(settings.state.directory, engine_settings(settings), rewards)
+            self.registry = Registry(
+                settings.state.directory / "models",
+                keep_count=settings.rollout.keep_versions,
+                keep_s=settings.rollout.keep_days * 86_400.0,
+            )
+            self.engine = Engine(settings.state.directory, engine_settings(settings), rewards, self._load_kept)
             opened.callback(self.engine.close)
+            self.conductor = Conductor(self.engine, settings.rollout, rewards, self.registry)
+            opened.callback(self.conductor.stop)
             self.dispatcher = Dispatcher(log_calls=settings.logging.log_requests)
-            data, control = servicer.data_methods(self.engine), servicer.control_methods(self.engine)
+            data = servicer.data_methods(self.engine)
+            control = (*servicer.control_methods(self.engine), *rollout_methods(self.conductor, self.registry))
             self.health = Health(
                 tuple(dict.fromkeys(method.service for method in (*data, *control))),
                 lambda: _self_decision(self.engine, rewards),
@@ -73,6 +85,7 @@ class Sidecar:
         for server in self._servers:
             server.start()
         self.health.start()
+        self.conductor.start()
 
     def stop(self) -> None:
         """Not ready, refuse new calls, finish those in flight within the grace time, save, let go."""
@@ -83,6 +96,10 @@ class Sidecar:
         for stopped in [server.stop(self._settings.server.drain_grace_s) for server in self._servers]:
             stopped.wait()
         self._opened.close()
+
+    def _load_kept(self, version: str) -> Kept:
+        model, info = self.registry.load(version)
+        return Kept(model, info.birth)
 
     # -- what listens ----------------------------------------------------------------------------------------------
 

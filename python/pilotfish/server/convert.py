@@ -46,15 +46,15 @@ def request_from(proto: decision_service_pb2.SelectModuleRequest) -> Request:
         InvalidInputError: A field breaks its stated rule; the message names the field, the value and the rule.
     """
     if not proto.HasField("task"):
-        _refuse("FIELD_REQUIRED", "task", "must be present")
+        refuse("FIELD_REQUIRED", "task", "must be present")
     return Request(
         task=_task_from(proto.task),
         candidates=modules_from(proto.candidates, "candidates", at_least=0),
-        baseline_module=_text(proto.baseline_module, "baseline_module", NAME_BYTES),
+        baseline_module=text(proto.baseline_module, "baseline_module", NAME_BYTES),
         allowed_modules=_names(proto.allowed_modules, "allowed_modules", MODULES),
         denied_modules=_names(proto.denied_modules, "denied_modules", MODULES),
-        unit_id=_text(proto.unit_id, "unit_id", ID_BYTES),
-        request_id=_text(proto.request_id, "request_id", ID_BYTES),
+        unit_id=text(proto.unit_id, "unit_id", ID_BYTES),
+        request_id=text(proto.request_id, "request_id", ID_BYTES),
     )
 
 
@@ -83,7 +83,7 @@ def outcome_from(proto: outcome_service_pb2.RecordOutcomeRequest) -> Outcome:
         InvalidInputError: As above.
     """
     if bool(proto.decision_id) == bool(proto.request_id):
-        _refuse("FIELD_CONFLICT", "decision_id", "exactly one of decision_id and request_id must be set")
+        refuse("FIELD_CONFLICT", "decision_id", "exactly one of decision_id and request_id must be set")
     _count(len(proto.signals), "signals", 1, len(Signal))
     signals: dict[int, float] = {}
     lower_bounds = []
@@ -91,18 +91,18 @@ def outcome_from(proto: outcome_service_pb2.RecordOutcomeRequest) -> Outcome:
         signal = _signal(entry.signal, "signals.signal")
         name = f"signals.{signal.name.lower()}"
         if signal in signals:
-            _refuse("DUPLICATE_ENTRY", name, "must occur at most once", signal.name)
-        _number(entry.value, name, 0.0, MAXIMUM[signal])
+            refuse("DUPLICATE_ENTRY", name, "must occur at most once", signal.name)
+        number(entry.value, name, 0.0, MAXIMUM[signal])
         signals[int(signal)] = entry.value
         if entry.lower_bound:
             if signal not in DEFAULT_HALF_VALUES:
-                _refuse("FIELD_CONFLICT", f"{name}.lower_bound", f"is taken by {_MAY_BE_LOWER_BOUNDS} only")
+                refuse("FIELD_CONFLICT", f"{name}.lower_bound", f"is taken by {_MAY_BE_LOWER_BOUNDS} only")
             lower_bounds.append(int(signal))
     return Outcome(
         signals=signals,
         decision_id=decision_id_from(proto.decision_id) if proto.decision_id else "",
-        request_id=_text(proto.request_id, "request_id", ID_BYTES),
-        served_module=_text(proto.served_module, "served_module", NAME_BYTES),
+        request_id=text(proto.request_id, "request_id", ID_BYTES),
+        served_module=text(proto.served_module, "served_module", NAME_BYTES),
         lower_bounds=frozenset(lower_bounds),
     )
 
@@ -114,7 +114,7 @@ def decision_id_from(text: str) -> str:
         InvalidInputError: It has not.
     """
     if len(text) != DECISION_ID_DIGITS or not _HEX.issuperset(text):
-        _refuse("MALFORMED_ID", "decision_id", "must be 32 lower-case hexadecimal digits", text[:DECISION_ID_DIGITS])
+        refuse("MALFORMED_ID", "decision_id", "must be 32 lower-case hexadecimal digits", text[:DECISION_ID_DIGITS])
     return text
 
 
@@ -125,16 +125,16 @@ def mode_from(proto: control_service_pb2.SetModeRequest) -> tuple[Mode, float | 
         InvalidInputError: As above.
     """
     if proto.mode not in {int(mode) for mode in Mode}:
-        _refuse("UNKNOWN_ENUM_VALUE", "mode", f"must be one of {', '.join(mode.name for mode in Mode)}", proto.mode)
+        refuse("UNKNOWN_ENUM_VALUE", "mode", f"must be one of {', '.join(mode.name for mode in Mode)}", proto.mode)
     mode = Mode(proto.mode)
     share = proto.rollout_share if proto.HasField("rollout_share") else None
     if share is not None:
         if mode is not Mode.ROLLOUT:
-            _refuse("FIELD_CONFLICT", "rollout_share", "is taken by mode ROLLOUT only")
-        _number(share, "rollout_share", 0.0, 1.0)
+            refuse("FIELD_CONFLICT", "rollout_share", "is taken by mode ROLLOUT only")
+        number(share, "rollout_share", 0.0, 1.0)
     if not proto.actor:
-        _refuse("FIELD_REQUIRED", "actor", "must say who changes the mode")
-    return mode, share, _text(proto.actor, "actor", ID_BYTES), _text(proto.reason, "reason", REASON_BYTES)
+        refuse("FIELD_REQUIRED", "actor", "must say who changes the mode")
+    return mode, share, text(proto.actor, "actor", ID_BYTES), text(proto.reason, "reason", REASON_BYTES)
 
 
 def check_batch(n_entries: int, at_most: int) -> None:
@@ -239,26 +239,26 @@ def module_to(module: Module) -> policy_pb2.Module:
 
 def _task_from(proto: policy_pb2.Task) -> Task:
     if not proto.type:
-        _refuse("FIELD_REQUIRED", "task.type", "must not be empty")
+        refuse("FIELD_REQUIRED", "task.type", "must not be empty")
     size = proto.data_size_bytes if proto.HasField("data_size_bytes") else None
     if size is not None:
-        _number(size, "task.data_size_bytes", 0, DATA_SIZE_BYTES)
+        number(size, "task.data_size_bytes", 0, DATA_SIZE_BYTES)
     deadline_s = None
     if proto.HasField("deadline_duration"):
         deadline_s = proto.deadline_duration.seconds + proto.deadline_duration.nanos * 1e-9
-        _number(deadline_s, "task.deadline_duration", 0.0, DEADLINE_S)
+        number(deadline_s, "task.deadline_duration", 0.0, DEADLINE_S)
     priority = proto.priority
-    _number(priority, "task.priority", 0, PRIORITY)
-    features = reserved_features(_text(proto.type, "task.type", NAME_BYTES), priority, size, deadline_s)
+    number(priority, "task.priority", 0, PRIORITY)
+    features = reserved_features(text(proto.type, "task.type", NAME_BYTES), priority, size, deadline_s)
     if proto.HasField("features"):
         features.update(_features_from(proto.features, "task.features", TASK_FEATURES))
     attempt = 1
     if proto.HasField("attempt"):
-        _number(proto.attempt, "task.attempt", 1, ATTEMPTS)
+        number(proto.attempt, "task.attempt", 1, ATTEMPTS)
         attempt = proto.attempt
     return Task(
         type=proto.type,
-        description=_text(proto.description, "task.description", DESCRIPTION_BYTES),
+        description=text(proto.description, "task.description", DESCRIPTION_BYTES),
         features=features,
         required_capabilities=_names(proto.required_capabilities, "task.required_capabilities", CAPABILITIES),
         data_size_bytes=size,
@@ -273,13 +273,13 @@ def _task_from(proto: policy_pb2.Task) -> Task:
 def _module_from(proto: policy_pb2.Module, field: str) -> Module:
     name = proto.name
     if not name:
-        _refuse("FIELD_REQUIRED", f"{field}.name", "must not be empty")
+        refuse("FIELD_REQUIRED", f"{field}.name", "must not be empty")
     if len(name) > _SURELY_A_NAME:
-        _text(name, f"{field}.name", NAME_BYTES)
+        text(name, f"{field}.name", NAME_BYTES)
     capabilities = proto.capabilities
     limit = proto.max_data_size_bytes if proto.HasField("max_data_size_bytes") else None
     if limit is not None:
-        _number(limit, f"{field}.max_data_size_bytes", 0, DATA_SIZE_BYTES)
+        number(limit, f"{field}.max_data_size_bytes", 0, DATA_SIZE_BYTES)
     return Module(
         name,
         _features_from(proto.features, f"{field}.features", MODULE_FEATURES) if proto.HasField("features") else {},
@@ -296,15 +296,15 @@ def _features_from(proto: policy_pb2.Features, field: str, at_most: int) -> Feat
     features: dict[str, Feature] = dict(numbers)
     if not all(-NUMBER <= value <= NUMBER for value in numbers.values()):
         for name, value in numbers.items():
-            _number(value, f"{field}.numbers[{name[:NAME_BYTES]}]", -NUMBER, NUMBER)
+            number(value, f"{field}.numbers[{name[:NAME_BYTES]}]", -NUMBER, NUMBER)
     for name, label in labels.items():
-        features[name] = _text(label, f"{field}.labels[{name[:NAME_BYTES]}]", LABEL_BYTES)
+        features[name] = text(label, f"{field}.labels[{name[:NAME_BYTES]}]", LABEL_BYTES)
     features.update(flags)
     for name, vector in vectors.items():
         path = f"{field}.vectors[{name[:NAME_BYTES]}]"
         _count(len(vector.values), path, 1, VECTOR_VALUES)
         for value in vector.values:
-            _number(value, path, -NUMBER, NUMBER)
+            number(value, path, -NUMBER, NUMBER)
         features[name] = list(vector.values)
     if len(features) < total:
         _refuse_duplicate((name for kind in (numbers, labels, flags, vectors) for name in kind), field)
@@ -319,10 +319,10 @@ def _features_from(proto: policy_pb2.Features, field: str, at_most: int) -> Feat
 
 def _check_feature_name(name: str, field: str) -> None:
     if not name:
-        _refuse("FIELD_REQUIRED", f"{field} name", "must not be empty")
-    _text(name, f"{field} name", NAME_BYTES)
+        refuse("FIELD_REQUIRED", f"{field} name", "must not be empty")
+    text(name, f"{field} name", NAME_BYTES)
     if name.startswith(RESERVED_PREFIX):
-        _refuse("FIELD_CONFLICT", field, f"names must not begin with {RESERVED_PREFIX}", name)
+        refuse("FIELD_CONFLICT", field, f"names must not begin with {RESERVED_PREFIX}", name)
 
 
 def _weights_from(protos: Iterable[policy_pb2.SignalWeight]) -> tuple[float, ...]:
@@ -330,18 +330,18 @@ def _weights_from(protos: Iterable[policy_pb2.SignalWeight]) -> tuple[float, ...
     for entry in protos:
         signal = _signal(entry.signal, "task.signal_weights.signal")
         if signal in weights:
-            _refuse("DUPLICATE_ENTRY", "task.signal_weights", "each signal at most once", signal.name)
-        _number(entry.weight, f"task.signal_weights.{signal.name.lower()}", 0.0, 1000.0)
+            refuse("DUPLICATE_ENTRY", "task.signal_weights", "each signal at most once", signal.name)
+        number(entry.weight, f"task.signal_weights.{signal.name.lower()}", 0.0, 1000.0)
         weights[signal] = entry.weight
     if not any(weights.values()):
-        _refuse("VALUE_OUT_OF_RANGE", "task.signal_weights", "at least one weight must be above 0", 0)
+        refuse("VALUE_OUT_OF_RANGE", "task.signal_weights", "at least one weight must be above 0", 0)
     return weight_vector(weights)
 
 
 def _signal(number: int, field: str) -> Signal:
     signal = _SIGNALS.get(number)
     if signal is None:
-        _refuse("UNKNOWN_ENUM_VALUE", field, f"must be one of {', '.join(s.name for s in Signal)}", number)
+        refuse("UNKNOWN_ENUM_VALUE", field, f"must be one of {', '.join(s.name for s in Signal)}", number)
     return signal
 
 
@@ -351,39 +351,50 @@ def _names(names: Sequence[str], field: str, at_most: int) -> tuple[str, ...]:
     _count(len(names), field, 0, at_most)
     for name in names:
         if not name:
-            _refuse("FIELD_REQUIRED", field, "must not hold an empty name")
-        _text(name, field, NAME_BYTES)
+            refuse("FIELD_REQUIRED", field, "must not hold an empty name")
+        text(name, field, NAME_BYTES)
     return tuple(names)
 
 
-def _text(text: str, field: str, at_most: int) -> str:
+def text(content: str, field: str, at_most: int) -> str:
+    """Return a text that is short enough.
+
+    Raises:
+        InvalidInputError: It is not.
+    """
     # One character is at most 4 bytes, so short texts need no encoding to be known to fit.
-    if len(text) * 4 > at_most and (n_bytes := len(text.encode())) > at_most:
-        _refuse("TEXT_TOO_LONG", field, f"must have at most {at_most} bytes", n_bytes, what=f"length of {field}")
-    return text
+    if len(content) * 4 > at_most and (n_bytes := len(content.encode())) > at_most:
+        refuse("TEXT_TOO_LONG", field, f"must have at most {at_most} bytes", n_bytes, what=f"length of {field}")
+    return content
 
 
 def _count(n_entries: int, field: str, at_least: int, at_most: int) -> None:
     if not at_least <= n_entries <= at_most:
         rule = f"must be {at_least} to {at_most}"
-        _refuse("COUNT_OUT_OF_RANGE", field, rule, n_entries, what=f"number of {field}")
+        refuse("COUNT_OUT_OF_RANGE", field, rule, n_entries, what=f"number of {field}")
 
 
-def _number(value: float, field: str, low: float, high: float) -> None:
+def number(value: float, field: str, low: float, high: float) -> None:
+    """Refuse a number outside [low, high], NaN among them.
+
+    Raises:
+        InvalidInputError: It is outside.
+    """
     if low <= value <= high:  # false for NaN
         return
     if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124  NaN is what differs from itself
-        _refuse("VALUE_NOT_FINITE", field, "must be finite", value)
-    _refuse("VALUE_OUT_OF_RANGE", field, f"must be in [{low:g}, {high:g}]", value)
+        refuse("VALUE_NOT_FINITE", field, "must be finite", value)
+    refuse("VALUE_OUT_OF_RANGE", field, f"must be in [{low:g}, {high:g}]", value)
 
 
 def _refuse_duplicate(names: Iterable[str], field: str) -> NoReturn:
     seen: set[str] = set()
     name = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-    _refuse("DUPLICATE_ENTRY", field, "must be unique", name)
+    refuse("DUPLICATE_ENTRY", field, "must be unique", name)
 
 
-def _refuse(reason: str, field: str, rule: str, value: object = None, *, what: str = "") -> NoReturn:
+def refuse(reason: str, field: str, rule: str, value: object = None, *, what: str = "") -> NoReturn:
+    """Raise InvalidInputError: the field, its value if there is one, and the rule."""
     metadata = {"field": field, "rule": rule}
     if value is None:
         message = f"{field} {rule}"

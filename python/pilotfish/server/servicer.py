@@ -1,7 +1,7 @@
 """The RPCs: convert, call, convert. No arithmetic, and nothing of gRPC but messages: the back end is a setting."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import Message
 
@@ -19,6 +19,9 @@ from pilotfish.server.status import status_of
 from pilotfish.v1 import control_service_pb2 as control
 from pilotfish.v1 import decision_service_pb2 as decisions
 from pilotfish.v1 import outcome_service_pb2 as outcomes
+
+
+CONTROL_SERVICE: Final = "pilotfish.v1.ControlService"
 
 
 class Method(NamedTuple):
@@ -113,6 +116,7 @@ def control_methods(engine: Engine) -> Sequence[Method]:
             range_warnings=engine.range_warnings,
             birth_count=birth_count,
             last_change=last_change,
+            learning_paused=engine.exposure.paused,
         )
         response.start_time.FromMicroseconds(start_time_us)
         return response
@@ -145,7 +149,7 @@ def control_methods(engine: Engine) -> Sequence[Method]:
         response.present_model_version = model.version
         return response
 
-    service = "pilotfish.v1.ControlService"
+    service = CONTROL_SERVICE
     return (
         Method(service, "GetInfo", control.GetInfoRequest, get_info),
         Method(service, "RegisterModules", control.RegisterModulesRequest, register_modules),

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from pilotfish.client.target import default_socket_path
+from pilotfish.experiments.settings import RolloutSettings
 from pilotfish.safety.settings import SafetySettings
 
 ModeName = Literal["off", "shadow", "rollout", "on"]
@@ -102,6 +103,15 @@ class PolicySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The whole explorer, such as {kind: epsilon_greedy, epsilon: 0.1, floor: 0}. Empty: the default."""
 
 
+class RolloutSection(RolloutSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the policy is rolled out, and what is kept to go back to."""
+
+    keep_versions: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
+    """Kept model versions that are never removed for their age."""
+    keep_days: Annotated[float, msgspec.Meta(ge=0.0, le=3650.0)] = 10.0
+    """Days for which a kept model version is not removed for its number."""
+
+
 class RewardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What counts as good."""
 
@@ -138,5 +148,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     server: ServerSettings = msgspec.field(default_factory=ServerSettings)
     policy: PolicySettings = msgspec.field(default_factory=PolicySettings)
     safety: SafetySettings = msgspec.field(default_factory=SafetySettings)
+    rollout: RolloutSection = msgspec.field(default_factory=RolloutSection)
     rewards: RewardSettings = msgspec.field(default_factory=RewardSettings)
     logging: LoggingSettings = msgspec.field(default_factory=LoggingSettings)

@@ -1,0 +1,102 @@
+"""The RPCs of the rollout: convert, call, convert."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pilotfish.codes import Source
+from pilotfish.experience.exposures import Exposure
+from pilotfish.experience.log import now_us
+from pilotfish.experiments.conductor import Conductor
+from pilotfish.server import convert_rollout as convert
+from pilotfish.server.servicer import CONTROL_SERVICE, Method
+from pilotfish.training.registry import Registry
+from pilotfish.v1 import control_service_pb2 as control
+
+
+def rollout_methods(conductor: Conductor, registry: Registry) -> Sequence[Method]:
+    """Return the RPCs that look at exposure and change it."""
+    engine = conductor.engine
+
+    def get_rollout(_: control.GetRolloutRequest) -> control.GetRolloutResponse:
+        exposure, verdict, evidence = conductor.verdict()
+        response = control.GetRolloutResponse(
+            verdict=str(verdict.judgement) if verdict.rows else "none",
+            verdict_reasons=verdict.reasons,
+            next_share=conductor.settings.next_stage(exposure.share) or 0.0,
+            decision_counts={source.name.lower(): engine.counters["decision", source] for source in Source},
+        )
+        convert.exposure_to(exposure, response.exposure)
+        for row in verdict.rows:
+            convert.guardrail_to(row, response.guardrails.add())
+        if verdict.rows:
+            response.policy_outcome_count = verdict.rows[0].policy_count
+            response.control_outcome_count = verdict.rows[0].control_count
+        if evidence.unit_ratio is not None:
+            response.unit_count = evidence.unit_ratio.count
+            response.policy_unit_count = evidence.unit_ratio.treatment_count
+        now_s = time.monotonic()
+        convert.breakers_to(engine.safeguards.breakers.snapshot(now_s), now_s, response)
+        if engine.safeguards.budgets.is_active:
+            convert.budgets_to(engine.safeguards.budgets.snapshot(now_s), response)
+        return response
+
+    def promote(proto: control.PromoteRequest) -> control.PromoteResponse:
+        version, share = convert.promotion_from(proto)
+        changed = conductor.promote(*convert.actor_from(proto), version=version, share=share, force=proto.force)
+        return control.PromoteResponse(exposure=_message(changed))
+
+    def rollback(proto: control.RollbackRequest) -> control.RollbackResponse:
+        changed = conductor.rollback(*convert.actor_from(proto), version=convert.version_from(proto))
+        return control.RollbackResponse(exposure=_message(changed))
+
+    def hold_rollout(proto: control.HoldRolloutRequest) -> control.HoldRolloutResponse:
+        changed = conductor.hold(*convert.actor_from(proto), hold=proto.hold)
+        return control.HoldRolloutResponse(exposure=_message(changed))
+
+    def pause_learning(proto: control.PauseLearningRequest) -> control.PauseLearningResponse:
+        changed = conductor.pause_learning(*convert.actor_from(proto), pause=proto.pause)
+        return control.PauseLearningResponse(exposure=_message(changed))
+
+    def list_changes(proto: control.ListChangesRequest) -> control.ListChangesResponse:
+        changes = engine.changes(convert.page_from(proto))
+        return control.ListChangesResponse(changes=[_message(change) for change in changes])
+
+    def list_model_versions(_: control.ListModelVersionsRequest) -> control.ListModelVersionsResponse:
+        response = control.ListModelVersionsResponse(faults=registry.faults())
+        for info in registry.list():
+            convert.version_to(info, response.versions.add())
+        return response
+
+    def keep_model_version(proto: control.KeepModelVersionRequest) -> control.KeepModelVersionResponse:
+        actor, note, path = convert.keeping_from(proto)
+        if path:
+            info = registry.add_file(Path(path), note=note, actor=actor, now_us=now_us())
+        else:
+            info = conductor.keep(note, actor)
+        response = control.KeepModelVersionResponse()
+        convert.version_to(info, response.version)
+        return response
+
+    def reset_breaker(proto: control.ResetBreakerRequest) -> control.ResetBreakerResponse:
+        convert.actor_from(proto)
+        engine.safeguards.breakers.reset(convert.module_name_from(proto))
+        return control.ResetBreakerResponse()
+
+    return (
+        Method(CONTROL_SERVICE, "GetRollout", control.GetRolloutRequest, get_rollout),
+        Method(CONTROL_SERVICE, "Promote", control.PromoteRequest, promote),
+        Method(CONTROL_SERVICE, "Rollback", control.RollbackRequest, rollback),
+        Method(CONTROL_SERVICE, "HoldRollout", control.HoldRolloutRequest, hold_rollout),
+        Method(CONTROL_SERVICE, "PauseLearning", control.PauseLearningRequest, pause_learning),
+        Method(CONTROL_SERVICE, "ListChanges", control.ListChangesRequest, list_changes),
+        Method(CONTROL_SERVICE, "ListModelVersions", control.ListModelVersionsRequest, list_model_versions),
+        Method(CONTROL_SERVICE, "KeepModelVersion", control.KeepModelVersionRequest, keep_model_version),
+        Method(CONTROL_SERVICE, "ResetBreaker", control.ResetBreakerRequest, reset_breaker),
+    )
+
+
+def _message(exposure: Exposure) -> control.Exposure:
+    message = control.Exposure()
+    convert.exposure_to(exposure, message)
+    return message
