@@ -1,0 +1,64 @@
+"""What a stage has shown about one metric."""
+
+from pilotfish.experiments.observation import Observation
+from pilotfish.experiments.outcome_ratio import OutcomeRatio
+from pilotfish.experiments.sequences import Sequence
+
+
+class MetricEvidence:
+    """The difference V(policy) − V(control) of one metric, by units that were drawn.
+
+    Each observation gives
+
+        X = (u − c) · r,   r = (π_policy(a) − π_control(a)) / p(a),   |X| <= B = max(1 / share, 1 / (1 − share)),
+
+    with E[X | past] = V(policy) − V(control) for any c that is fixed before: E[r | past] = Σ_a (π_policy − π_control) =
+    0. So c costs nothing and takes out most of the variance: it is the mean of earlier utilities weighted by r², which
+    is where E[X²] is least; without it, a success rate of 0.9 at 5 % needs 10 times the outcomes.
+
+    Args:
+        name: One of `METRICS`.
+        share: The policy's share of units, (0, 1).
+        sequence: For values in [−B, B] whose mean is in [−1, 1].
+        ratio: Outcomes by side: whether those of one side are missing.
+    """
+
+    __slots__ = ("_bound", "_share", "_sum", "_weight", "_weighted", "count", "measured", "name", "ratio", "sequence")
+
+    def __init__(self, name: str, share: float, sequence: Sequence, ratio: OutcomeRatio) -> None:
+        self.name = name
+        self._share = share
+        self._bound = max(1.0 / share, 1.0 / (1.0 - share))
+        self.sequence = sequence
+        self.ratio = ratio
+        self.measured = 0
+        """Outcomes of the policy's side that were measured, and not assumed."""
+        self.count = [0, 0]
+        """Outcomes of the control's side and of the policy's."""
+        self._sum = [0.0, 0.0]
+        self._weight = 1.0
+        self._weighted = 0.5
+
+    def observe(self, observation: Observation, utility: float) -> None:
+        """Take in the first outcome of a unit; utility in [0, 1]."""
+        contrast = observation.contrast(self._share)
+        value = (utility - self._weighted / self._weight) * contrast
+        self.sequence.observe(min(max(value, -self._bound), self._bound))  # rounding must not leave the range
+        self._weight += contrast * contrast
+        self._weighted += contrast * contrast * utility
+        side = int(observation.in_treatment)
+        self.ratio.observe(observation)
+        self.count[side] += 1
+        self._sum[side] += utility
+        if observation.in_treatment and self.name not in observation.assumed:
+            self.measured += 1
+
+    @property
+    def policy_mean(self) -> float | None:
+        """Mean utility of the policy's side, to look at; None before its first outcome."""
+        return self._sum[1] / self.count[1] if self.count[1] else None
+
+    @property
+    def control_mean(self) -> float | None:
+        """Mean utility of the control's side, to look at; None before its first outcome."""
+        return self._sum[0] / self.count[0] if self.count[0] else None
