@@ -11,6 +11,7 @@ COMMANDS: Final = {
     "info": "Say what a running sidecar runs.",
     "mode": "Show or set how far the policy may act.",
     "rollout": "See how the rollout stands; promote, hold and roll back.",
+    "top": "Watch a running sidecar.",
     "models": "List and keep model versions.",
     "modules": "List or register modules.",
     "explain": "Explain a logged decision.",

@@ -99,6 +99,7 @@ class Decider:
         live_reward: Whether candidates carry how they have done lately.
         decide_budget_s: With less time left than this no model is asked.
         counters: Where events are counted, by (what, detail).
+        clock: Monotonic seconds.
     """
 
     def __init__(
@@ -114,8 +115,10 @@ class Decider:
         live_reward: bool,
         decide_budget_s: float,
         counters: Counter[tuple[str, int | str]],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.in_force = in_force
+        self._clock = clock
         self.may_explore: Callable[[], bool] = lambda: True
         """Asked before a decision may be the policy's; must look at nothing but the past."""
         self._log = log
@@ -143,7 +146,7 @@ class Decider:
             return self._choose(request, remaining_s)
         with budgets.lock:  # from the look at a budget to the reservation, so that two cannot both take the last call
             decision = self._choose(request, remaining_s)
-            budgets.reserve(decision.module, bytes.fromhex(decision.decision_id), time.monotonic())
+            budgets.reserve(decision.module, bytes.fromhex(decision.decision_id), self._clock())
             return decision
 
     def _choose(self, request: Request, remaining_s: float | None) -> Decision:
@@ -196,7 +199,7 @@ class Decider:
             reasons += (int(Reason.ONLY_CANDIDATE),)
         served = legal[place]
         if served in usable.probing:
-            self._safeguards.breakers.begin_probe(request.candidates[served].name, decision_id, time.monotonic())
+            self._safeguards.breakers.begin_probe(request.candidates[served].name, decision_id, self._clock())
 
         choice, named = policy.choice, in_force.policy or in_force.live
         record = DecisionRecord(
@@ -233,7 +236,7 @@ class Decider:
         safeguards = self._safeguards
         permitted, removed = safeguards.legality.split(request, asked)
         legal, for_now, probing, panic = limit(
-            request, permitted, safeguards.budgets, safeguards.breakers, time.monotonic(), critical=is_critical
+            request, permitted, safeguards.budgets, safeguards.breakers, self._clock(), critical=is_critical
         )
         reasons: tuple[int, ...] = (int(Reason.PANIC),) if panic else ()
         if is_critical:

@@ -23,6 +23,7 @@ from pilotfish.engine.recollecting import recollect
 from pilotfish.engine.recording import Recorder, decision_of
 from pilotfish.engine.specification import model_specification
 from pilotfish.exceptions import InvalidInputError, PilotfishError, StateError
+from pilotfish.experience.births import last_birth_time_us
 from pilotfish.experience.checkpoints import Checkpoints
 from pilotfish.experience.constraint_sets import register_constraints
 from pilotfish.experience.directory_lock import DirectoryLock
@@ -286,6 +287,11 @@ class Engine:
     def model(self) -> Model:
         """The learned policy."""
         return self._learner.grown.model
+
+    @property
+    def live_since_us(self) -> int:
+        """When the live model was born, microseconds since the epoch; the first start of the log if it never was."""
+        return last_birth_time_us(self.log)
 
     def state_sha256(self) -> str:
         """Return the SHA-256 of the learned state."""

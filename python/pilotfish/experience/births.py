@@ -36,6 +36,13 @@ def all_births(log: ExperienceLog) -> list[tuple[str, Birth]]:
         return [(base, Birth(*row)) for base, *row in connection.execute(_SELECT).fetchall()]
 
 
+def last_birth_time_us(log: ExperienceLog) -> int:
+    """Return when the last model took over, or the first was made if none did, in microseconds since the epoch."""
+    query = "SELECT COALESCE((SELECT MAX(time_us) FROM model_birth), (SELECT MIN(time_us) FROM model_version), 0)"
+    with log.reading() as connection:
+        return int(connection.execute(query).fetchone()[0])
+
+
 def specifications(log: ExperienceLog) -> dict[str, bytes]:
     """Return the specification of every model version."""
     with log.reading() as connection:

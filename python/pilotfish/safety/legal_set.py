@@ -4,10 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-try:
-    from pilotfish._core import RuleSet
-except ImportError:
-    RuleSet = None
+from pilotfish._core import RuleSet
 from pilotfish.codes import Mode, Reason
 from pilotfish.request import Module, Removal, Request
 from pilotfish.safety.constraints import EVERY, NONE, Constraints

@@ -3,7 +3,7 @@
 import gc
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import Final
@@ -12,6 +12,7 @@ import grpc
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
+from prometheus_client.metrics_core import Metric
 
 from pilotfish.codes import Mode
 from pilotfish.engine.engine import Engine, EngineSettings
@@ -24,6 +25,7 @@ from pilotfish.server.config import Configuration, reward_function
 from pilotfish.server.dispatch import Dispatcher
 from pilotfish.server.health import Health
 from pilotfish.server.rollout_methods import rollout_methods
+from pilotfish.server.rollout_telemetry import rollout_metrics
 from pilotfish.server.settings import Settings
 from pilotfish.server.socket_file import SocketFile
 from pilotfish.server.telemetry import MetricsServer, Telemetry
@@ -145,8 +147,11 @@ class Sidecar:
             transport.bind_tcp(server, management.host, management.health_port)
             self._servers.append(server)
 
+        def more() -> Iterable[Metric]:
+            return rollout_metrics(self.conductor, self.registry)
+
         def open_metrics() -> None:
-            telemetry = Telemetry(self.engine, self.dispatcher, timed, self.health.is_ready, time.time())
+            telemetry = Telemetry(self.engine, self.dispatcher, timed, self.health.is_ready, time.time(), more)
             opened.callback(MetricsServer(telemetry, management.host, management.metrics_port).stop)
 
         for port, open_port, purpose in (

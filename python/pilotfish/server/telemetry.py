@@ -114,6 +114,7 @@ class Telemetry(Collector):
         timed_methods: Methods whose durations are shown; the others are called by operators only.
         is_healthy: Returns whether the process is ready.
         start_time_s: Seconds since the epoch.
+        more: Further metrics.
     """
 
     def __init__(
@@ -123,18 +124,21 @@ class Telemetry(Collector):
         timed_methods: Iterable[str],
         is_healthy: Callable[[], bool],
         start_time_s: float,
+        more: Callable[[], Iterable[Metric]] = tuple,
     ) -> None:
         self._engine = engine
         self._dispatcher = dispatcher
         self._timed_methods = tuple(timed_methods)
         self._is_healthy = is_healthy
         self._start_time_s = start_time_s
+        self._more = more
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric with what it is now."""
         yield from self._state()
         yield from self._events()
         yield from self._calls()
+        yield from self._more()
 
     def _state(self) -> Iterator[Metric]:
         engine = self._engine

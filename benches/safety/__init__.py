@@ -1,0 +1,1 @@
+"""Campaigns that try to make something illegal leave, or something unproven rise."""
