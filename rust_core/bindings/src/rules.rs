@@ -3,7 +3,7 @@
 use pilotfish_rules::{Datum, Facts, Part, RuleError, Rules, Slot};
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PySequence, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyMapping, PySequence, PyString, PyTuple};
 
 use crate::buffers::{read_numbers, type_name};
 use crate::errors::invalid;
@@ -96,14 +96,14 @@ impl RuleSet {
             match slot.part {
                 Part::Task => {
                     let value = look_up(task, key)?;
-                    set_field(facts, place, &slot.name, value.as_ref())?;
+                    set_field(facts, place, &slot.name, value.as_ref());
                 }
                 Part::TaskFeature => {
                     if features.is_none() {
                         features = look_up(task, pyo3::intern!(py, "features"))?;
                     }
                     let Some(features) = &features else { continue };
-                    set_feature(facts, place, look_up(mapping("task features", features)?, key)?.as_ref())?;
+                    set_feature(facts, place, look_up(mapping("task features", features)?, key)?.as_ref());
                 }
                 Part::Decision => match look_up(decision, key)? {
                     Some(value) => set_plain(facts, place, &value),
@@ -124,10 +124,10 @@ impl RuleSet {
                         "capabilities" => &module.capabilities,
                         _ => &module.max_data_size_bytes,
                     };
-                    set_field(facts, place, &slot.name, Some(value))?;
+                    set_field(facts, place, &slot.name, Some(value));
                 }
                 Part::ModuleFeature => {
-                    set_feature(facts, place, look_up(mapping("module features", &module.features)?, key)?.as_ref())?;
+                    set_feature(facts, place, look_up(mapping("module features", &module.features)?, key)?.as_ref());
                 }
                 Part::Task | Part::TaskFeature | Part::Decision => {}
             }
@@ -181,25 +181,14 @@ fn look_up<'py>(mapping: &Bound<'py, PyAny>, key: &Bound<'py, PyString>) -> PyRe
 }
 
 /// Sets a declared field: of another type than declared it is unreadable.
-fn set_field(facts: &mut Facts<'_>, place: usize, name: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+fn set_field(facts: &mut Facts<'_>, place: usize, name: &str, value: Option<&Bound<'_, PyAny>>) {
     let is_optional = matches!(name, "data_size_bytes" | "deadline_s" | "max_data_size_bytes");
-    let value = match value {
-        Some(value) if !value.is_none() => value,
-        Some(_) | None if is_optional => {
-            facts.set(place, Datum::Null);
-            return Ok(());
-        }
-        Some(_) => {
-            facts.set(place, Datum::Unreadable);
-            return Ok(());
-        }
-        None => {
-            facts.set(place, Datum::Missing);
-            return Ok(());
-        }
+    let Some(value) = value.filter(|value| !(is_optional && value.is_none())) else {
+        facts.set(place, if is_optional { Datum::Null } else { Datum::Missing });
+        return;
     };
     match name {
-        "required_capabilities" | "capabilities" => set_texts(facts, place, value)?,
+        "required_capabilities" | "capabilities" => set_texts(facts, place, value),
         "type" | "description" | "name" => match value.cast::<PyString>() {
             Ok(text) => set_text(facts, place, text),
             Err(_) => facts.set(place, Datum::Unreadable),
@@ -211,14 +200,13 @@ fn set_field(facts: &mut Facts<'_>, place: usize, name: &str, value: Option<&Bou
         "deadline_s" => facts.set(place, double(value)),
         _ => facts.set(place, whole(value)),
     }
-    Ok(())
 }
 
 /// Sets a feature: every number is a double.
-fn set_feature(facts: &mut Facts<'_>, place: usize, value: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+fn set_feature(facts: &mut Facts<'_>, place: usize, value: Option<&Bound<'_, PyAny>>) {
     let Some(value) = value else {
         facts.set(place, Datum::Missing);
-        return Ok(());
+        return;
     };
     if let Ok(float) = value.cast_exact::<PyFloat>() {
         facts.set(place, Datum::Double(float.value()));
@@ -226,18 +214,14 @@ fn set_feature(facts: &mut Facts<'_>, place: usize, value: Option<&Bound<'_, PyA
         set_text(facts, place, text);
     } else if let Ok(flag) = value.cast::<PyBool>() {
         facts.set(place, Datum::Flag(flag.is_true()));
-    } else if value.cast::<PyList>().is_ok() || value.cast::<PyTuple>().is_ok() {
+    } else if value.cast::<PyMapping>().is_ok() {
+        // Iterating over it would give its keys.
+        facts.set(place, Datum::Unreadable);
+    } else if value.hasattr(pyo3::intern!(value.py(), "__len__")).unwrap_or(false) {
         set_numbers(facts, place, value);
     } else {
-        match double(value) {
-            // A buffer, perhaps.
-            Datum::Unreadable if value.try_iter().is_ok() && value.cast::<PyMapping>().is_err() => {
-                set_numbers(facts, place, value);
-            }
-            datum => facts.set(place, datum),
-        }
+        facts.set(place, double(value));
     }
-    Ok(())
 }
 
 /// Sets a field of the decision as it is: whole numbers stay whole.
@@ -260,23 +244,16 @@ fn set_text(facts: &mut Facts<'_>, place: usize, text: &Bound<'_, PyString>) {
     facts.set(place, text.to_str().map_or(Datum::Unreadable, Datum::Text));
 }
 
-fn set_texts(facts: &mut Facts<'_>, place: usize, value: &Bound<'_, PyAny>) -> PyResult<()> {
-    let mut held = Vec::new();
-    // A text is a sequence of texts, but never what was meant.
-    let is_text = value.cast::<PyString>().is_ok();
-    let items = match value.try_iter() {
-        Ok(items) if !is_text => items,
-        _ => {
-            facts.set(place, Datum::Unreadable);
-            return Ok(());
-        }
+fn set_texts(facts: &mut Facts<'_>, place: usize, value: &Bound<'_, PyAny>) {
+    let held: Option<Vec<_>> = match value.cast::<PyString>() {
+        // A text is a sequence of texts, but never what was meant.
+        Ok(_) => None,
+        Err(_) => value.try_iter().and_then(Iterator::collect).ok(),
     };
-    for item in items {
-        held.push(item?);
-    }
-    let texts: Option<Vec<&str>> = held.iter().map(|item| item.cast::<PyString>().ok()?.to_str().ok()).collect();
+    let texts = held.as_ref().and_then(|held| {
+        held.iter().map(|item| item.cast::<PyString>().ok()?.to_str().ok()).collect::<Option<Vec<_>>>()
+    });
     facts.set(place, texts.map_or(Datum::Unreadable, Datum::Texts));
-    Ok(())
 }
 
 fn set_numbers(facts: &mut Facts<'_>, place: usize, value: &Bound<'_, PyAny>) {

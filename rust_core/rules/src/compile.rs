@@ -9,7 +9,7 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValu
 use cel::parser::Parser;
 
 use crate::error::RuleError;
-use crate::functions::{SIZE, is_known};
+use crate::functions::{NEGATE, SIZE, is_known};
 use crate::slots::{Part, ROOTS, Slot, Slots};
 
 /// Rules in one set.
@@ -28,7 +28,7 @@ const PARSER_DEPTH: u16 = 64;
 const TYPES: [&str; 7] = ["bool", "int", "uint", "double", "string", "list", "null_type"];
 
 /// Operators and what macros are made of.
-const OPERATORS: [&str; 18] = [
+const OPERATORS: [&str; 17] = [
     operators::CONDITIONAL,
     operators::LOGICAL_AND,
     operators::LOGICAL_OR,
@@ -44,7 +44,6 @@ const OPERATORS: [&str; 18] = [
     operators::LESS_EQUALS,
     operators::GREATER,
     operators::LESS,
-    operators::NEGATE,
     operators::INDEX,
     operators::NOT_STRICTLY_FALSE,
 ];
@@ -85,13 +84,13 @@ impl Rules {
             if !ids.insert(id) {
                 return Err(RuleError::new(
                     format!("id of rule {place}"),
-                    format!("'{id}'"),
+                    &format!("'{id}'"),
                     "the only one of its name",
                 ));
             }
             if bytes > MAX_EXPRESSION_BYTES {
                 let rule = format!("an expression of at most {MAX_EXPRESSION_BYTES} bytes");
-                return Err(RuleError::of_rule(id, &format!("an expression of {bytes} bytes"), rule));
+                return Err(RuleError::of_rule(id, &format!("{bytes} bytes"), rule));
             }
         }
         // A thread of its own, because the parser recurses deeper than the caller's stack may reach.
@@ -148,7 +147,7 @@ fn compile<S: AsRef<str>>(pairs: &[(S, S)]) -> Result<Rules, RuleError> {
         let mut compiler = Compiler { slots: &mut slots, scope: Vec::new(), reads_module: false };
         let expression = parse(source)
             .and_then(|parsed| compiler.rewritten(parsed, 0))
-            .map_err(|fault| RuleError::of_rule(id, source, fault))?;
+            .map_err(|fault| RuleError::of_rule(id, &format!("{source:?}"), fault))?;
         rules.push(Rule { id: id.to_owned(), expression, reads_module: compiler.reads_module });
     }
     Ok(Rules { rules, slots: slots.0 })
@@ -201,7 +200,7 @@ impl Compiler<'_> {
             Expr::Map(mut map) => {
                 for entry in &mut map.entries {
                     let EntryExpr::MapEntry(entry) = &mut entry.expr else {
-                        return Err("without messages".to_owned());
+                        return Err("free of messages".to_owned());
                     };
                     entry.key = self.rewritten(std::mem::take(&mut entry.key), below)?;
                     entry.value = self.rewritten(std::mem::take(&mut entry.value), below)?;
@@ -209,7 +208,7 @@ impl Compiler<'_> {
                 Expr::Map(map)
             }
             Expr::Literal(literal) => Expr::Literal(literal),
-            Expr::Struct(message) => return Err(format!("without messages, but has {}", message.type_name)),
+            Expr::Struct(message) => return Err(format!("free of messages, but has {}", message.type_name)),
             Expr::Unspecified => return Err("a CEL expression".to_owned()),
         };
         Ok(IdedExpr { id, expr })
@@ -274,7 +273,8 @@ impl Compiler<'_> {
     fn call(&mut self, call: CallExpr, depth: usize) -> Result<CallExpr, String> {
         let CallExpr { func_name, target, args } = call;
         let n_args = args.len();
-        let is_operator = target.is_none() && (OPERATORS.contains(&func_name.as_str()) || func_name == operators::IN);
+        let is_negation = func_name == operators::NEGATE;
+        let is_operator = is_negation || OPERATORS.contains(&func_name.as_str()) || func_name == operators::IN;
         if !is_operator && !is_known(&func_name, target.is_some(), n_args) {
             return Err(format!(
                 "made of known functions, but calls {func_name} with {n_args} argument{}",
@@ -283,9 +283,10 @@ impl Compiler<'_> {
         }
         let mut args = self.all(args, depth)?;
         let target = target.map(|target| self.rewritten(*target, depth).map(Box::new)).transpose()?;
-        if func_name == "size" {
+        if func_name == "size" || is_negation {
+            let func_name = if is_negation { NEGATE } else { SIZE }.to_owned();
             args.extend(target.map(|target| *target));
-            return Ok(CallExpr { func_name: SIZE.to_owned(), target: None, args });
+            return Ok(CallExpr { func_name, target: None, args });
         }
         Ok(CallExpr { func_name, target, args })
     }
@@ -293,10 +294,10 @@ impl Compiler<'_> {
     fn comprehension(&mut self, read: ComprehensionExpr, depth: usize) -> Result<ComprehensionExpr, String> {
         let name = read.iter_var.as_str();
         if !self.scope.is_empty() {
-            return Err("without a comprehension inside another".to_owned());
+            return Err("free of comprehensions inside comprehensions".to_owned());
         }
         if ROOTS.contains(&name) || TYPES.contains(&name) {
-            return Err(format!("without a variable named {name}"));
+            return Err(format!("free of a variable of its own named {name}"));
         }
         let iter_range = self.rewritten(read.iter_range, depth)?;
         let accu_init = self.rewritten(read.accu_init, depth)?;

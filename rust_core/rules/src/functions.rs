@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
-use cel::common::types::{CelInt, CelString, DYN_TYPE};
+use cel::common::types::{CelDouble, CelInt, CelString, DYN_TYPE};
 use cel::common::value::Val;
 use cel::{Env, ExecutionError};
 
 /// What `size` becomes: the crate's own counts the bytes of a text, the language its code points.
 pub const SIZE: &str = "@size";
+/// What a minus sign becomes: the crate's own wraps or panics at the least whole number.
+pub const NEGATE: &str = "@negate";
 
 /// Functions of one argument.
 const GLOBAL: [&str; 7] = ["size", "int", "uint", "double", "string", "type", "dyn"];
@@ -19,6 +21,7 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib();
     // Refused only if the name were taken, and no name of the standard library has this letter.
     let _ = env.add_overload(SIZE, "size_of_any", vec![DYN_TYPE], size);
+    let _ = env.add_overload(NEGATE, "negate_any", vec![DYN_TYPE], negate);
     Arc::new(env)
 });
 
@@ -45,4 +48,15 @@ fn size(args: Vec<Cow<'_, dyn Val>>) -> Result<Cow<'_, dyn Val>, ExecutionError>
         (None, None) => return Err(ExecutionError::NoSuchOverload),
     };
     Ok(Cow::<dyn Val>::Owned(Box::new(size)))
+}
+
+#[allow(clippy::needless_pass_by_value)] // the type of the library's functions
+fn negate(args: Vec<Cow<'_, dyn Val>>) -> Result<Cow<'_, dyn Val>, ExecutionError> {
+    let value = args.first().ok_or(ExecutionError::NoSuchOverload)?;
+    let negated: Box<dyn Val> = match (value.downcast_ref::<CelInt>(), value.downcast_ref::<CelDouble>()) {
+        (Some(int), _) => Box::new(CelInt::from(int.inner().checked_neg().ok_or(ExecutionError::NoSuchOverload)?)),
+        (None, Some(double)) => Box::new(CelDouble::from(-double.inner())),
+        (None, None) => return Err(ExecutionError::NoSuchOverload),
+    };
+    Ok(Cow::Owned(negated))
 }

@@ -74,7 +74,10 @@ impl Part {
             (None, [_, field]) if fields.contains(field) => Ok(Some(root)),
             (None, [name, field, ..]) if !fields.contains(field) => {
                 let features = if root == Self::Decision { "" } else { "features, " };
-                Err(format!("{name}.{field} is unknown, {name} has {features}{}", fields.join(", ")))
+                Err(format!(
+                    "made of known names, but reads {name}.{field}; {name} has {features}{}",
+                    fields.join(", ")
+                ))
             }
             _ => Ok(None),
         }
