@@ -17,6 +17,7 @@ from pilotfish._core_change import ChangeDetector as ChangeDetector
 from pilotfish._core_history import Features as _Features
 from pilotfish._core_history import History as History
 from pilotfish._core_history import Module as _Module
+from pilotfish._core_rules import RuleSet as RuleSet
 
 __all__ = [
     "Alarm",
@@ -24,6 +25,7 @@ __all__ = [
     "Choice",
     "History",
     "Model",
+    "RuleSet",
     "explore",
     "explorer_default",
     "explorer_explores",

@@ -12,6 +12,7 @@ mod explorers;
 mod features;
 mod history;
 mod model;
+mod rules;
 mod space;
 mod statistics;
 
@@ -27,6 +28,8 @@ mod _core {
     use super::history::History;
     #[pymodule_export]
     use super::model::Model;
+    #[pymodule_export]
+    use super::rules::RuleSet;
     #[pymodule_export]
     use super::statistics::{Alarm, ChangeDetector};
 }
