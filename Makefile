@@ -40,6 +40,10 @@ check: test lint bench-smoke ## Run exactly what CI runs
 demo: build ## See a decision, its outcome and what was learned (JSON=FILE keeps the figures)
 	$(BIN)/python -m pilotfish demo $(if $(JSON),--json "$(JSON)")
 
+.PHONY: demo-rollout
+demo-rollout: build ## See 5 % to 100 % on evidence, a bad version rolled back, a dead module ejected (JSON=FILE)
+	$(BIN)/python -m pilotfish demo-rollout $(if $(JSON),--json "$(JSON)")
+
 .PHONY: bench
 bench: build ## Measure (JSON=FILE writes every figure with its unit)
 	mkdir -p .tools/bench target/criterion

@@ -1,4 +1,4 @@
-"""Faulted calls: whatever is broken, the hub gets a legal answer by the ladder, marked with its cause and its propensity."""
+"""Faulted calls: whatever is broken, the hub gets a legal answer by the ladder, marked with cause and propensity."""
 
 import random
 import sqlite3
@@ -94,9 +94,11 @@ def log_locked(engine: Engine) -> Faulted:
 def clock_jumps(_: Engine) -> Faulted:
     """The wall clock is years off, in either direction, and another with every call."""
     rng = random.Random(1)
-    with mock.patch.object(deciding, "now_us", lambda: rng.choice((0, 1, 10**15, 4 * 10**15))), mock.patch.object(
-        log_module, "now_us", lambda: rng.choice((0, 1, 10**15, 4 * 10**15))
-    ):
+
+    def jumping() -> int:
+        return rng.choice((0, 1, 10**15, 4 * 10**15))
+
+    with mock.patch.object(deciding, "now_us", jumping), mock.patch.object(log_module, "now_us", jumping):
         yield
 
 
@@ -132,7 +134,9 @@ def request(rng: random.Random, kind: str) -> Request:
     )
 
 
-def fault_of(kind: str, expected: set[Reason], asked: Request, decision: Decision) -> str:
+def fault_of(  # noqa: PLR0911  one return for each claim
+    kind: str, expected: set[Reason], asked: Request, decision: Decision
+) -> str:
     """Return what is wrong with the answer to a faulted call; "" if nothing is."""
     record, reasons = decision.record, {Reason(reason) for reason in decision.reasons}
     names = [module.name for module in asked.candidates]

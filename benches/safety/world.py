@@ -26,7 +26,7 @@ RULES: Final = {
 }
 
 
-def keeps_rule(rule: str, task: Task, module: Module) -> bool:
+def keeps_rule(rule: str, task: Task, module: Module) -> bool:  # noqa: PLR0911  one return for each rule
     """Return what a rule means, in Python: the twin by which violations are found."""
     features, price = task.features, module.features.get("price")
     match rule:
@@ -125,7 +125,7 @@ class HostileModel:
         self.version = version
         self._evil = evil
 
-    def decide(  # noqa: PLR0917  the core's
+    def decide(
         self, seed: bytes, task: object, text: str, modules: Sequence[Any], weights: Sequence[float]
     ) -> SimpleNamespace:
         """Return something."""
@@ -156,4 +156,6 @@ class HostileModel:
                 case _:
                     pmf = [0.0] * n
         columns = [array("d", column).tobytes() for column in (pmf, scores, uncertainties)]
-        return SimpleNamespace(index=drawn, pmf=columns[0], scores=columns[1], uncertainties=columns[2], learned_count=7)
+        return SimpleNamespace(
+            index=drawn, pmf=columns[0], scores=columns[1], uncertainties=columns[2], learned_count=7
+        )

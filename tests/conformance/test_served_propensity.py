@@ -13,10 +13,12 @@ import msgspec
 import pytest
 
 from pilotfish import _core
-from pilotfish.codes import Mode, Source
+from pilotfish._core import Model
+from pilotfish.codes import Mode, Reason, Source
 from pilotfish.engine import deciding
 from pilotfish.engine.engine import Engine, EngineSettings
-from pilotfish.engine.sides import mixture, sides_of
+from pilotfish.engine.helm import Kept
+from pilotfish.engine.sides import both_sides, mixture, sides_of
 from pilotfish.request import Module, Outcome, Request, Task
 from tests.conformance.propensity_audit import Audit, Draws, audit
 
@@ -30,7 +32,9 @@ TASKS = ("ocr", "search", "answer")
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine per explorer that has learned a little, so that scores differ and no arm is hopeless."""
     explorer = json.loads(_core.explorer_default(request.param))
-    opened = Engine(tmp_path_factory.mktemp("state"), EngineSettings(mode=Mode.ON, growth="off", id_seed="audit", explorer=explorer))
+    opened = Engine(
+        tmp_path_factory.mktemp("state"), EngineSettings(mode=Mode.ON, growth="off", id_seed="audit", explorer=explorer)
+    )
     teach(opened, random.Random(5))
     yield opened
     opened.close()
@@ -158,7 +162,10 @@ def override_keeps_the_drawn_propensity(pmf: list[float], rng: random.Random) ->
 @pytest.fixture
 def thompson(tmp_path: Path) -> Iterator[Engine]:
     opened = Engine(
-        tmp_path, EngineSettings(mode=Mode.ON, growth="off", id_seed="audit", explorer={"kind": "thompson", "scale": 1.0, "floor": 0.05})
+        tmp_path,
+        EngineSettings(
+            mode=Mode.ON, growth="off", id_seed="audit", explorer={"kind": "thompson", "scale": 1.0, "floor": 0.05}
+        ),
     )
     teach(opened, random.Random(5))
     yield opened
@@ -182,7 +189,7 @@ def test_known_propensity_bug_is_caught(
 ) -> None:
     serving = thompson._learner.grown.serving  # noqa: SLF001  the bug has to sit inside
     faulty = FaultyModel(thompson.model, fault)
-    monkeypatch.setattr(type(thompson._learner.grown), "serving", serving._replace(model=faulty))  # noqa: SLF001
+    monkeypatch.setattr(type(thompson._learner.grown), "serving", serving._replace(model=faulty))  # type: ignore[arg-type]  # noqa: SLF001
     assert not audit(configurations(thompson, 100, N_DRAWS, seed=2)).passes
 
 
@@ -193,6 +200,40 @@ def test_mixture_that_ignores_the_rollout_share_is_caught(thompson: Engine, monk
         lambda policy, control, _share, place: policy.probability(place) or control.probability(place),
     )
     assert not audit(configurations(thompson, 100, N_DRAWS, seed=2)).passes
+
+
+@pytest.fixture
+def besieged(thompson: Engine) -> Engine:
+    """Modules on probation, a champion in the baseline's place, and a gate that closes now and then."""
+    thompson.helm._load_kept = lambda _: Kept(Model(thompson.model.specification), 0)  # noqa: SLF001
+    thompson.helm.change("promote", "test", "", control="c" * 64)
+    breakers = thompson.safeguards.breakers
+    for name in NAMES[:3]:
+        for i in range(6):
+            breakers.record(name, failed=True, latency_ms=None, now_s=i * 0.1)
+    # Long past the opening; probes are not counted, so that a module stays on probation for all draws.
+    thompson._decider._clock = lambda: 60.0  # noqa: SLF001
+    breakers.begin_probe = lambda *_: None  # type: ignore[method-assign]
+    rng = random.Random(9)
+    gates, before = [rng.random() < 0.9 for _ in range(1000)], thompson.log.decision_count
+    thompson.hold_back_by(lambda: gates[(thompson.log.decision_count - before) // N_DRAWS])  # the same for all draws
+    return thompson
+
+
+def test_propensity_is_exact_through_probes_champion_and_gate(besieged: Engine) -> None:
+    draws = list(configurations(besieged, 200, N_DRAWS, seed=21))
+    result = audit(draws)
+    assert result.passes, dataclasses.asdict(result)
+    records = [decision.record for decision in besieged.log.decisions()]
+    assert sum(bool(record.probing) for record in records) > len(records) / 3
+    assert sum(record.control is not None for record in records) > len(records) / 3
+    assert sum(int(Reason.HELD_BACK) in record.reasons for record in records) > 100
+
+
+def test_probe_whose_probability_is_not_mixed_in_is_caught(besieged: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = both_sides
+    monkeypatch.setattr(deciding, "both_sides", lambda policy, control, at, *_: honest(policy, control, at, (), 0.0))
+    assert not audit(configurations(besieged, 200, N_DRAWS, seed=21)).passes
 
 
 def test_honest_engine_passes_where_the_mutants_fail(thompson: Engine) -> None:

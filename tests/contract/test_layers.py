@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "codes": {"exceptions"},
     "request": {"codes", "exceptions"},
     "rewards": {"codes", "exceptions", "request"},
-    "safety": NOUNS,
+    "safety": NOUNS | {"_core"},
     "experience": NOUNS,
     "engine": ENGINE,
     "experiments": ABOVE_ENGINE,

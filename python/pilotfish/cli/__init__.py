@@ -8,6 +8,7 @@ import click
 COMMANDS: Final = {
     "serve": "Answer decisions until stopped.",
     "demo": "See a decision, its outcome and what was learned.",
+    "demo-rollout": "See a policy go from 5 % to everybody on evidence, and what stops it.",
     "info": "Say what a running sidecar runs.",
     "mode": "Show or set how far the policy may act.",
     "rollout": "See how the rollout stands; promote, hold and roll back.",
@@ -20,7 +21,8 @@ COMMANDS: Final = {
     "config": "Check a configuration or show the effective one.",
     "version": "Print the version.",
 }
-"""Each command with its line of help. Command `x` is `x` in `pilotfish/cli/x.py`; nothing else is needed to add one."""
+"""Each command with its line of help. Command `x-y` is `x_y` in `pilotfish/cli/x_y.py`; nothing else is needed to add
+one."""
 
 
 class _LazyGroup(click.Group):
@@ -30,7 +32,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  click's
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"pilotfish.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"pilotfish.cli.{name}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  click's

@@ -79,7 +79,7 @@ class Watch:
         if not self._metrics:
             return None
         try:
-            with urllib.request.urlopen(f"http://{self._metrics}/metrics", timeout=_SCRAPE_S) as answer:  # noqa: S310  http
+            with urllib.request.urlopen(f"http://{self._metrics}/metrics", timeout=_SCRAPE_S) as answer:
                 content = answer.read().decode()
         except OSError:
             return None
@@ -179,5 +179,7 @@ def _budgets(rollout: GetRolloutResponse) -> Panel:
         table.add_column(title)
     for budget in rollout.budgets[:12]:
         style = "red" if budget.used >= budget.limit else ""
-        table.add_row(budget.module, budget.rule.removeprefix("budget."), f"{budget.used:g}", f"{budget.limit:g}", style=style)
+        table.add_row(
+            budget.module, budget.rule.removeprefix("budget."), f"{budget.used:g}", f"{budget.limit:g}", style=style
+        )
     return Panel(table, title="budgets", border_style="blue")

@@ -46,7 +46,9 @@ def list_(socket: Path | None, *, json_: bool) -> None:
 
 
 @models.command()
-@click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="Take in this file of the sidecar's machine.")
+@click.option(
+    "--file", type=click.Path(path_type=Path, dir_okay=False), help="Take in this file of the sidecar's machine."
+)
 @click.option("--note", default="", help="Why, for the list.")
 @click.option("--actor", default=getpass.getuser, show_default="your user name", help="Who.")
 @socket_option("control.socket_path")

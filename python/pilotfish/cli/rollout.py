@@ -92,21 +92,20 @@ def status(socket: Path | None, *, json_: bool) -> None:
     troubled = [breaker for breaker in answer.breakers if breaker.state != "closed"]
     if troubled:
         click.echo()
-        rows = [
-            (b.module, b.state, f"{b.failure_rate:.0%}", f"{b.call_count}", f"{b.remaining_s:.1f} s")
-            for b in troubled
+        states = [
+            (b.module, b.state, f"{b.failure_rate:.0%}", f"{b.call_count}", f"{b.remaining_s:.1f} s") for b in troubled
         ]
-        click.echo(table(("BREAKER", "STATE", "FAILURES", "CALLS", "OPEN FOR"), rows))
+        click.echo(table(("BREAKER", "STATE", "FAILURES", "CALLS", "OPEN FOR"), states))
 
 
 @rollout.command()
-@click.option("--version", "version", default="", help="Kept version whose rollout begins, or `live`. Default: the present.")
+@click.option(
+    "--version", "version", default="", help="Kept version whose rollout begins, or `live`. Default: the present."
+)
 @click.option("--share", type=click.FloatRange(0.0, 1.0, min_open=True), help="Where to go, (0, 1]; with --force only.")
 @click.option("--force", is_flag=True, help="Past the gate; it is on record.")
 @_by
-def promote(
-    version: str, share: float | None, actor: str, reason: str, socket: Path | None, *, force: bool
-) -> None:
+def promote(version: str, share: float | None, actor: str, reason: str, socket: Path | None, *, force: bool) -> None:
     """Raise exposure by one stage, or begin the rollout of a version, from the next decision on."""
     request = PromoteRequest(actor=actor, reason=reason, policy_version=version, rollout_share=share, force=force)
     click.echo(described(control(socket, "Promote", request, PromoteResponse).exposure))
@@ -116,7 +115,7 @@ def promote(
 @click.option("--to", "version", default="", help="Kept version that takes the policy's place. Default: none does.")
 @_by
 def rollback(version: str, actor: str, reason: str, socket: Path | None) -> None:
-    """Take exposure away from the next decision on: the control serves everybody, or a kept version the policy's units."""
+    """Take exposure away from the next decision on: the control serves everybody, or a kept version the units."""
     request = RollbackRequest(actor=actor, reason=reason, policy_version=version)
     click.echo(described(control(socket, "Rollback", request, RollbackResponse).exposure))
 

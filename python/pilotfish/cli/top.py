@@ -10,9 +10,15 @@ from pilotfish.cli.control import control_socket
 
 
 @click.command()
-@click.option("--socket", type=click.Path(path_type=Path), help="The sidecar's control.socket_path. Default: as configured for `serve`.")
+@click.option(
+    "--socket",
+    type=click.Path(path_type=Path),
+    help="The sidecar's control.socket_path. Default: as configured for `serve`.",
+)
 @click.option("--metrics", default="", help="Address of the metrics, host:port. Default: as configured for `serve`.")
-@click.option("--interval", type=click.FloatRange(0.1, 60.0), default=1.0, show_default=True, help="Seconds between looks.")
+@click.option(
+    "--interval", type=click.FloatRange(0.1, 60.0), default=1.0, show_default=True, help="Seconds between looks."
+)
 @click.option("--once", is_flag=True, help="Print one look and end, for logs and scripts.")
 def top(socket: Path | None, metrics: str, interval: float, *, once: bool) -> None:
     """Watch a running sidecar: rates, latency, the rollout with its intervals, breakers, budgets, the model."""

@@ -62,8 +62,8 @@ class Decision:
         id: 32 hexadecimal digits; empty if the decision is on no log, and then no outcome can be joined to it.
         module: The chosen module; always legal for the request.
         propensity: Probability with which it was to be served, (0, 1].
-        source: `policy`, `baseline`, `champion` (a model in the baseline's place), or `fallback`: a step down the ladder
-            because something failed.
+        source: `policy`, `baseline`, `champion` (a model in the baseline's place), or `fallback`: a step down the
+            ladder because something failed.
         reasons: Why, in the contract's words: `mode_shadow`, `sidecar_unavailable`. May be empty.
         model_version: The model that chose or would have chosen; empty if no sidecar was there.
         explanation: Present if asked for and if a sidecar answered.

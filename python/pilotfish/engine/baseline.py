@@ -18,8 +18,8 @@ def choose_baseline(
     """Return the index of the baseline's candidate, always a legal one, and the reason codes to report.
 
     The hub's own choice if it is legal. Else the heuristic: a module that names the task's type as a capability
-    before one that does not, then the best recent success, then the lowest recent latency, then declared order. A module
-    on probation counts as one without outcomes, or it would never be tried again where no policy explores.
+    before one that does not, then the best recent success, then the lowest recent latency, then declared order. One on
+    probation counts as one without outcomes, or it would never be tried again where no policy explores.
     """
     reasons: tuple[int, ...] = ()
     candidates = request.candidates

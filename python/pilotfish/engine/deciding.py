@@ -1,8 +1,6 @@
 """The way of a decision: legal set → baseline → rollout → core → mixture → guard → log → reply."""
 
 import logging
-import sqlite3
-import struct
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -249,7 +247,9 @@ class Decider:
         usable = _Usable(legal, removed + for_now, probing, reasons)
         if not legal:
             # The default overrules what holds just now, never what the request or the constraints forbid.
-            default = next((i for i in permitted if request.candidates[i].name == safeguards.settings.safe_default), None)
+            default = next(
+                (i for i in permitted if request.candidates[i].name == safeguards.settings.safe_default), None
+            )
             if default is not None:
                 others = tuple([removal for removal in usable.removed if removal.index != default])
                 usable = _Usable((default,), others, (), (*reasons, int(Reason.SAFE_DEFAULT)), is_default=True)
@@ -295,7 +295,7 @@ class Decider:
             candidates.append(module)
         return msgspec.structs.replace(request, candidates=tuple(candidates))
 
-    def _ask(  # noqa: PLR0917  each is told by its type
+    def _ask(
         self,
         serving: Serving | None,
         decision_id: bytes,
@@ -308,7 +308,7 @@ class Decider:
         candidates = request.candidates
         try:
             if serving is None:
-                raise StateError("the kept version is missing or was refused")
+                return self._missing()
             choice = serving.model.decide(
                 decision_id,
                 request.task.features,

@@ -41,7 +41,9 @@ def recollect(log: ExperienceLog, safeguards: Safeguards, now_us: int, now_s: fl
     decided = ((row.time_us, 0, row) for row in log.decisions(decision))
     rows = (row for row in log.signals(signal) if row.use in {Use.LEARNED, Use.PAUSED})
     calls = groupby(rows, key=lambda row: (row.time_us, row.decision_sequence))
-    reported = ((time_us, 1, (sequence, [(row.signal, row.value) for row in call])) for (time_us, sequence), call in calls)
+    reported = (
+        (time_us, 1, (sequence, [(row.signal, row.value) for row in call])) for (time_us, sequence), call in calls
+    )
     what: Any
     for time_us, kind, what in merge(decided, reported, key=itemgetter(0, 1)):
         at_s = monotonic_s(time_us)

@@ -125,6 +125,8 @@ def decision_of(logged: LoggedDecision) -> Decision:
 def _same_question(first: Request, second: Request) -> bool:
     # Descriptors may have been filled in from a registry that has changed since; names and their order may not.
     def question(request: Request) -> Request:
-        return msgspec.structs.replace(request, candidates=tuple([Module(module.name) for module in request.candidates]))
+        return msgspec.structs.replace(
+            request, candidates=tuple([Module(module.name) for module in request.candidates])
+        )
 
     return question(first) == question(second)

@@ -22,8 +22,8 @@ from pilotfish.engine.helm import LoadKept, no_kept_versions
 from pilotfish.engine.sides import both_sides, drawn, greedy, mixture
 from pilotfish.exceptions import PilotfishError, StateError
 from pilotfish.experience.births import Birth, all_births, specifications
-from pilotfish.experience.log import ExperienceLog
 from pilotfish.experience.constraint_sets import constraint_sets
+from pilotfish.experience.log import ExperienceLog
 from pilotfish.experience.record import DecisionRecord, LoggedDecision, ServedBy
 from pilotfish.experience.signals import SignalRow, Use
 from pilotfish.rewards import REWARD_VERSION, RewardFunction

@@ -50,7 +50,7 @@ _COLUMNS: Final = (
     "sequence, time_us, action, actor, reason, mode, rollout_share, policy, control, held, paused, stage,"
     " decision_sequence, signal_sequence, evidence"
 )
-_INSERT: Final = (
+_INSERT: Final = (  # the columns are the line above
     f"INSERT INTO exposure_change ({_COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
     " (SELECT COALESCE(MAX(sequence), 0) FROM decision), (SELECT COALESCE(MAX(sequence), 0) FROM signal_value), ?"
     f" RETURNING {_COLUMNS}"

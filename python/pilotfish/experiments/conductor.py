@@ -22,7 +22,7 @@ from pilotfish.experience.signals import SignalRow, Use
 from pilotfish.experiments.conservative import ConservativeGate
 from pilotfish.experiments.evidence import Evidence
 from pilotfish.experiments.joining import assignment_of, is_assigned, observation_of, was_policy
-from pilotfish.experiments.rollout import AUTOMATIC, Action, Kind, RolloutState, promote, step
+from pilotfish.experiments.rollout import Action, Kind, RolloutState, promote, step
 from pilotfish.experiments.settings import RolloutSettings
 from pilotfish.experiments.verdict import Verdict, judge
 from pilotfish.rewards import RewardFunction
@@ -31,7 +31,7 @@ from pilotfish.training.registry import Registry, SnapshotInfo
 INTERVAL_S: Final = 0.25
 """Time between two looks at the evidence: with `settle_s`, what a breach may last once it shows."""
 AWAITED_MAX: Final = 1 << 17
-"""Decisions whose reward the conservative gate waits for; an older one counts as never rewarded, which is the safe side."""
+"""Decisions whose reward the conservative gate waits for; an older one counts as never rewarded: the safe side."""
 
 logger = logging.getLogger(__name__)
 
@@ -177,7 +177,10 @@ class Conductor:
             rollout_share=action.to_share,
             held=exposure.held or action.kind is Kind.ROLLBACK,
         )
-        logger.warning("%s: the policy's share is %g, was %g: %s", *(action.kind, action.to_share, action.from_share, action.reason))
+        logger.warning(
+            "%s: the policy's share is %g, was %g: %s",
+            *(action.kind, action.to_share, action.from_share, action.reason),
+        )
         return changed
 
     def _run(self) -> None:

@@ -34,8 +34,8 @@ class Constraints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Tasks of this priority or a higher one are critical; 11: none is for its priority."""
     rules: dict[RuleId, Annotated[str, msgspec.Meta(max_length=4096)]] = {}
     """Rules in CEL by id, at most 64: an expression over `task`, `module` and `decision` that must be true for a module
-    to be legal, such as {no-beta-at-night: '!module.name.startsWith("beta-") || decision.hour >= 8'}. A rule that cannot
-    be evaluated counts as violated."""
+    to be legal, such as {no-beta-at-night: '!module.name.startsWith("beta-") || decision.hour >= 8'}. A rule that
+    cannot be evaluated counts as violated."""
 
     def content(self) -> bytes:
         """Return the constraints as canonical JSON, by which the log knows them; empty if there are none."""

@@ -1,4 +1,4 @@
-"""What a candidate may not be used for just now: budgets, breakers and predicted risk. The log keeps what came of it."""
+"""What a candidate may not be used for just now: budgets, breakers, predicted risk. The log keeps what came of it."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -29,7 +29,7 @@ class Live(NamedTuple):
     """Whether so many breakers are open that the least bad were let through."""
 
 
-def limit(  # noqa: PLR0917  each is told by its type
+def limit(
     request: Request, legal: tuple[int, ...], budgets: Budgets, breakers: Breakers, now_s: float, *, critical: bool
 ) -> Live:
     """Return what of a legal set may be used now.
@@ -61,7 +61,7 @@ def limit(  # noqa: PLR0917  each is told by its type
     return Live(tuple(index for place, index in enumerate(legal) if place not in out), removed, on_probation, panic)
 
 
-def too_risky(  # noqa: PLR0917  each is told by its type
+def too_risky(
     legal: tuple[int, ...], completion: Sequence[float], deviation: Sequence[float], cap: float, deviations: float
 ) -> tuple[Removal, ...]:
     """Return the candidates whose failure may be more probable than a critical task allows.

@@ -45,7 +45,9 @@ def version_from(proto: control.PromoteRequest | control.RollbackRequest) -> str
         return version
     least, most = VERSION_DIGITS
     if not (least <= len(version) <= most and _HEX.issuperset(version)):
-        refuse("MALFORMED_ID", "policy_version", f"must be `live`, or {least} to {most} hexadecimal digits", version[:most])
+        refuse(
+            "MALFORMED_ID", "policy_version", f"must be `live`, or {least} to {most} hexadecimal digits", version[:most]
+        )
     return version
 
 

@@ -14,7 +14,9 @@ from pilotfish.training.registry import Registry
 from pilotfish.v1 import control_service_pb2 as control
 
 
-def rollout_methods(conductor: Conductor, registry: Registry) -> Sequence[Method]:
+def rollout_methods(  # noqa: C901  a list of methods
+    conductor: Conductor, registry: Registry
+) -> Sequence[Method]:
     """Return the RPCs that look at exposure and change it."""
     engine = conductor.engine
 

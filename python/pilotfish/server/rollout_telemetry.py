@@ -1,4 +1,4 @@
-"""Prometheus metrics of the rollout and of what holds just now. Labels are bounded: modules only where one is troubled."""
+"""Prometheus metrics of the rollout and of what holds just now. Modules are labels only where one is troubled."""
 
 import time
 from collections import Counter
@@ -35,7 +35,11 @@ def rollout_metrics(conductor: Conductor, registry: Registry) -> Iterator[Metric
         ("rollout_held", "1 while nothing is promoted automatically.", exposure.held),
         ("learning_paused", "1 while outcomes are kept and not learned.", exposure.paused),
         ("stage_decisions", "Decisions of the stage.", evidence.n_decisions),
-        ("stage_faults", "What is wrong with the experiment itself; no stage passes meanwhile.", len(evidence.faults())),
+        (
+            "stage_faults",
+            "What is wrong with the experiment itself; no stage passes meanwhile.",
+            len(evidence.faults()),
+        ),
         ("model_versions_kept", "Kept model versions.", len(registry.list())),
     ):
         yield GaugeMetricFamily(f"pilotfish_{name}", help_text, float(value))

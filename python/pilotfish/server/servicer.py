@@ -20,7 +20,6 @@ from pilotfish.v1 import control_service_pb2 as control
 from pilotfish.v1 import decision_service_pb2 as decisions
 from pilotfish.v1 import outcome_service_pb2 as outcomes
 
-
 CONTROL_SERVICE: Final = "pilotfish.v1.ControlService"
 
 

@@ -77,8 +77,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     max_concurrent: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1000
     """Calls in flight before further ones are refused with RESOURCE_EXHAUSTED: a queue this long is seconds behind."""
     decide_budget_ms: Annotated[float, msgspec.Meta(ge=0.0, le=1000.0)] = 1.0
-    """With less than this left of a caller's deadline no model is asked and the baseline answers: a late answer is of no
-    use to anybody. A decision takes a fifth of it."""
+    """With less than this left of a caller's deadline no model is asked and the baseline answers: a late answer is of
+    no use to anybody. A decision takes a fifth of it."""
     drain_grace_s: Annotated[float, msgspec.Meta(ge=0.0, le=300.0)] = 1.5
     """Time that calls in flight get at a stop. Kubernetes may leave a sidecar 2 s, and the state is saved after it."""
 

@@ -117,7 +117,7 @@ class Telemetry(Collector):
         more: Further metrics.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  each is told by its type
         self,
         engine: Engine,
         dispatcher: Dispatcher,
@@ -173,9 +173,8 @@ class Telemetry(Collector):
                 yield CounterMetricFamily(name, help_text, counts.get((what, 0), 0))
                 continue
             family = CounterMetricFamily(name, help_text, labels=[label])
-            if values is None:
-                values = sorted(str(detail) for name_, detail in counts if name_ == what)  # noqa: PLW2901
-            for value in values:  # each from the start, so that the first increase is seen by rate()
+            seen = sorted(str(detail) for counted, detail in counts if counted == what)
+            for value in seen if values is None else values:  # each from the start, so that the first increase is seen by rate()
                 key, shown = (value, value) if isinstance(value, str) else (int(value), value.name.lower())
                 family.add_metric([shown], counts.get((what, key), 0))
             yield family

@@ -44,7 +44,8 @@ def demonstrate(
         deadline_ms: The client's deadline for each decision.
     """
     table = drawn(load_table(), seed).first(limit)
-    with running_sidecar(id_seed=f"demo-{seed}") as sidecar:
+    settings = {"PILOTFISH_POLICY__MODE": "on", "PILOTFISH_STATE__ID_SEED": f"demo-{seed}"}
+    with running_sidecar(settings) as sidecar:
         _introduce(console, sidecar)
         console.print(
             f"{len(table.requests)} requests, {len(table.modules)} modules, {in_flight} requests in flight, "

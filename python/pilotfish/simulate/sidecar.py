@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,22 +34,23 @@ class Sidecar:
     data_socket: Path
     log_file: Path
     process_id: int
-    _control: ControlServiceStub
+    control: ControlServiceStub
 
     def info(self) -> GetInfoResponse:
         """Return what it is running."""
-        return self._control.GetInfo(GetInfoRequest(), timeout=CALL_TIMEOUT_S)
+        return self.control.GetInfo(GetInfoRequest(), timeout=CALL_TIMEOUT_S)
 
     def explain(self, decision_id: str) -> ExplainDecisionResponse:
         """Return a decision as it stands in the sidecar's log."""
-        return self._control.ExplainDecision(ExplainDecisionRequest(decision_id=decision_id), timeout=CALL_TIMEOUT_S)
+        return self.control.ExplainDecision(ExplainDecisionRequest(decision_id=decision_id), timeout=CALL_TIMEOUT_S)
 
 
 @contextmanager
-def running_sidecar(id_seed: str) -> Iterator[Sidecar]:
+def running_sidecar(settings: Mapping[str, str]) -> Iterator[Sidecar]:
     """Start a sidecar on temporary paths, with its management ports off; stop it and remove its state on leaving.
 
-    Its draws follow from `id_seed`, so that the same questions in the same order get the same answers.
+    Args:
+        settings: Further settings, such as {"PILOTFISH_POLICY__MODE": "on"}; they win over the environment's.
 
     The environment's other PILOTFISH_ settings stay in force, so that a policy can be tried on the demo.
 
@@ -59,21 +60,19 @@ def running_sidecar(id_seed: str) -> Iterator[Sidecar]:
     with tempfile.TemporaryDirectory(prefix="pilotfish-demo-") as name:
         directory = Path(name)
         control_socket = directory / "control.sock"
-        settings = {
+        own = {
             "PILOTFISH_DATA__SOCKET_PATH": str(directory / "data.sock"),
             "PILOTFISH_CONTROL__SOCKET_PATH": str(control_socket),
             "PILOTFISH_STATE__DIRECTORY": str(directory / "state"),
             "PILOTFISH_MANAGEMENT__HEALTH_PORT": "0",
             "PILOTFISH_MANAGEMENT__METRICS_PORT": "0",
-            "PILOTFISH_POLICY__MODE": "on",
-            "PILOTFISH_STATE__ID_SEED": id_seed,
         }
         log_file = directory / "server.log"
         with log_file.open("wb") as log:
             # A session of its own: Ctrl-C ends the demo first, and the demo then ends the sidecar in good order.
             process = subprocess.Popen(
                 [sys.executable, "-m", "pilotfish", "serve"],
-                env=os.environ | settings,
+                env={**os.environ, **settings, **own},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

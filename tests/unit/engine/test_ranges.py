@@ -54,7 +54,7 @@ def test_what_is_suggested_is_cured() -> None:
 
 
 def test_mismatch_is_counted_by_block_and_logged_once_until_it_is_cured(caplog: pytest.LogCaptureFixture) -> None:
-    counters: Counter[tuple[str, int]] = Counter()
+    counters: Counter[tuple[str, int | str]] = Counter()
     ranges = Ranges(RewardFunction(), counters)
     sound = [100.0 * (1 + i % 100) for i in range(BLOCK)]
     said = []

@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pilotfish.engine.rollout import unit_fraction
+from pilotfish.engine.sides import unit_fraction
 from pilotfish.experiments.evidence import Evidence
 from pilotfish.experiments.observation import Assignment, Observation
 from pilotfish.experiments.settings import RolloutSettings

@@ -72,7 +72,7 @@ CONFIGURED = [
     (
         {"allowed_modules": ("text",)},
         {},
-        {name: (Reason.NOT_ALLOWED, "safety.allowed_modules") for name in ("pdf", "bare")},
+        dict.fromkeys(("pdf", "bare"), (Reason.NOT_ALLOWED, "safety.allowed_modules")),
     ),
     ({"bans": {"scan": ("pdf",)}}, {}, {"pdf": (Reason.BANNED, "safety.bans")}),
     ({"bans": {"*": ("pdf",)}}, {}, {"pdf": (Reason.BANNED, "safety.bans")}),
@@ -96,9 +96,9 @@ CONFIGURED = [
     ({"rules": {"day": "decision.hour == 12 && decision.weekday == 3"}}, {}, {}),
     ({"rules": {"mode": 'decision.mode == "on"'}}, {}, {}),
     (
-        {"rules": {"faulty": "module.features.cost_class == \"high\""}},
+        {"rules": {"faulty": 'module.features.cost_class == "high"'}},
         {},
-        {name: (Reason.RULE_VIOLATED, "faulty") for name in ("pdf", "text")},
+        dict.fromkeys(("pdf", "text"), (Reason.RULE_VIOLATED, "faulty")),
     ),
 ]
 
