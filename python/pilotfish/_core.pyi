@@ -18,14 +18,18 @@ from pilotfish._core_history import Features as _Features
 from pilotfish._core_history import History as History
 from pilotfish._core_history import Module as _Module
 from pilotfish._core_rules import RuleSet as RuleSet
+from pilotfish._core_statistics import ConfidenceSequence as ConfidenceSequence
+from pilotfish._core_statistics import SampleRatio as SampleRatio
 
 __all__ = [
     "Alarm",
     "ChangeDetector",
     "Choice",
+    "ConfidenceSequence",
     "History",
     "Model",
     "RuleSet",
+    "SampleRatio",
     "explore",
     "explorer_default",
     "explorer_explores",

@@ -6,6 +6,7 @@
 
 mod buffers;
 mod choice;
+mod confidence;
 mod errors;
 mod explain;
 mod explorers;
@@ -13,6 +14,7 @@ mod features;
 mod history;
 mod model;
 mod rules;
+mod sample_ratio;
 mod space;
 mod statistics;
 
@@ -23,6 +25,8 @@ mod _core {
     #[pymodule_export]
     use super::choice::Choice;
     #[pymodule_export]
+    use super::confidence::ConfidenceSequence;
+    #[pymodule_export]
     use super::explorers::{explore, explorer_default, explorer_explores, explorer_names, sample};
     #[pymodule_export]
     use super::history::History;
@@ -30,6 +34,8 @@ mod _core {
     use super::model::Model;
     #[pymodule_export]
     use super::rules::RuleSet;
+    #[pymodule_export]
+    use super::sample_ratio::SampleRatio;
     #[pymodule_export]
     use super::statistics::{Alarm, ChangeDetector};
 }
