@@ -1,0 +1,58 @@
+//! Hostile expressions are refused, or evaluated with little stack.
+
+use std::thread;
+
+use pilotfish_rules::{Datum, Facts, MAX_DEPTH, MAX_LIST, Rules};
+
+/// Runs on a stack as small as that of a thread under musl.
+fn on_a_small_stack(call: impl FnOnce() + Send + 'static) {
+    thread::Builder::new().stack_size(128 << 10).spawn(call).unwrap().join().unwrap();
+}
+
+#[test]
+fn four_kilobytes_of_any_nesting_are_refused_without_much_stack_of_the_caller() {
+    on_a_small_stack(|| {
+        for piece in
+            ["(", "[", "!", "-", "1+", "1<", "1?", "1?1:", "f(", "{1:", "a.", "a[", "1 in ", "[1].all(x,", "a b ", "\""]
+        {
+            let source = piece.repeat(4096 / piece.len());
+            assert!(Rules::new(&[("hostile", source.as_str())]).is_err(), "{piece}");
+            let closed = format!("{}1", piece.repeat(4095 / piece.len()));
+            // Signs in a row cancel out.
+            assert!(Rules::new(&[("hostile", closed.as_str())]).is_err() || piece == "!" || piece == "-", "{piece}1");
+        }
+    });
+}
+
+#[test]
+fn the_deepest_rule_is_evaluated_on_a_small_stack_and_one_level_more_is_refused() {
+    // A sum of n + 1 ones and its comparison have n + 2 levels.
+    let sum = |levels: usize| format!("{}1.0 == {}", "1.0+".repeat(levels - 2), levels - 1);
+    on_a_small_stack(move || {
+        let rules = Rules::new(&[("deep", sum(MAX_DEPTH).as_str())]).unwrap();
+        assert!(Facts::new(&rules).holds(0));
+        let error = Rules::new(&[("deeper", sum(MAX_DEPTH + 1).as_str())]).unwrap_err();
+        assert_eq!(error.rule, "an expression of at most 64 levels");
+    });
+}
+
+#[test]
+fn the_longest_list_is_read_and_a_longer_one_violates() {
+    let rules = Rules::new(&[("all", "task.features.v.map(x, x + 1.0).all(y, y > 0.0)")]).unwrap();
+    let mut facts = Facts::new(&rules);
+    let numbers = vec![1.0; MAX_LIST + 1];
+    facts.set(0, Datum::Numbers(&numbers[1..]));
+    assert!(facts.holds(0));
+    facts.set(0, Datum::Numbers(&numbers));
+    assert!(!facts.holds(0));
+}
+
+#[test]
+fn a_value_that_is_taken_back_is_missing() {
+    let rules = Rules::new(&[("flag", "module.features.safe")]).unwrap();
+    let mut facts = Facts::new(&rules);
+    facts.set(0, Datum::Flag(true));
+    assert!(facts.holds(0));
+    facts.set(0, Datum::Missing);
+    assert!(!facts.holds(0));
+}
