@@ -36,7 +36,7 @@ DECISION = {"mode": "on", "policy_share": 0.5, "baseline": "m", "hour": 10, "wee
 
 
 @pytest.mark.parametrize("n_modules", [10, 100, 1000])
-def bench_ten_rules(benchmark: BenchmarkFixture, n_modules: int) -> None:
+def test_ten_rules(n_modules: int, benchmark: BenchmarkFixture) -> None:
     modules: list[Any] = []
     for place in range(n_modules):
         features = {"cost_class": "low", "region": "eu", "load": 0.8 * place / n_modules, "vision": True}
