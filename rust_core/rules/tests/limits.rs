@@ -26,6 +26,15 @@ fn four_kilobytes_of_any_nesting_are_refused_without_much_stack_of_the_caller() 
 }
 
 #[test]
+fn texts_that_once_took_the_parser_gigabytes_are_refused_at_once() {
+    // cel-rust issue 306, fixed in 0.14.3: memory that grew exponentially with the number of repetitions.
+    for n in 1..100 {
+        let source = format!("{}1", "!!(!!!!!!(!!!!(((((!!(!!(!!!!((".repeat(n));
+        assert!(Rules::new(&[("hostile", source.as_str())]).is_err(), "{n}");
+    }
+}
+
+#[test]
 fn the_deepest_rule_is_evaluated_on_a_small_stack_and_one_level_more_is_refused() {
     // A sum of n + 1 ones and its comparison have n + 2 levels.
     let sum = |levels: usize| format!("{}1.0 == {}", "1.0+".repeat(levels - 2), levels - 1);
