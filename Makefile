@@ -138,7 +138,7 @@ need-python:
 
 need-cargo:
 	@command -v "$(CARGO)" >/dev/null || { \
-		echo "Pilotfish needs cargo (Rust 1.85 or newer) and a C compiler; cargo was not found." >&2; exit 1; }
+		echo "Pilotfish needs cargo (Rust 1.86 or newer) and a C compiler; cargo was not found." >&2; exit 1; }
 
 # One virtual environment, made anew whenever its lock changes so that nothing stays behind.
 define make-venv

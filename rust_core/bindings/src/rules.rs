@@ -3,7 +3,7 @@
 use pilotfish_rules::{Datum, Facts, Part, RuleError, Rules, Slot};
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyMapping, PySequence, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PySequence, PyString, PyTuple};
 
 use crate::buffers::{read_numbers, type_name};
 use crate::errors::invalid;
@@ -106,6 +106,7 @@ impl RuleSet {
                     set_feature(facts, place, look_up(mapping("task features", features)?, key)?.as_ref());
                 }
                 Part::Decision => match look_up(decision, key)? {
+                    Some(share) if slot.name == "policy_share" && !share.is_none() => facts.set(place, double(&share)),
                     Some(value) => set_plain(facts, place, &value),
                     None => facts.set(place, Datum::Missing),
                 },
@@ -214,6 +215,8 @@ fn set_feature(facts: &mut Facts<'_>, place: usize, value: Option<&Bound<'_, PyA
         set_text(facts, place, text);
     } else if let Ok(flag) = value.cast::<PyBool>() {
         facts.set(place, Datum::Flag(flag.is_true()));
+    } else if value.cast::<PyList>().is_ok() || value.cast::<PyTuple>().is_ok() {
+        set_numbers(facts, place, value);
     } else if value.cast::<PyMapping>().is_ok() {
         // Iterating over it would give its keys.
         facts.set(place, Datum::Unreadable);

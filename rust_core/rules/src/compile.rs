@@ -9,8 +9,8 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValu
 use cel::parser::Parser;
 
 use crate::error::RuleError;
-use crate::functions::{NEGATE, SIZE, is_known};
-use crate::slots::{Part, ROOTS, Slot, Slots};
+use crate::functions::{FINITE, NEGATE, SIZE, is_known};
+use crate::slots::{DOUBLE, Part, ROOTS, Slot, Slots, WHOLE};
 
 /// Rules in one set.
 pub const MAX_RULES: usize = 64;
@@ -47,6 +47,10 @@ const OPERATORS: [&str; 17] = [
     operators::INDEX,
     operators::NOT_STRICTLY_FALSE,
 ];
+
+/// Operators that want two numbers of one type.
+const ARITHMETIC: [&str; 5] =
+    [operators::ADD, operators::SUBSTRACT, operators::MULTIPLY, operators::DIVIDE, operators::MODULO];
 
 /// One compiled rule.
 #[derive(Debug)]
@@ -132,6 +136,11 @@ impl Rules {
     #[must_use]
     pub fn reads_module(&self, place: usize) -> bool {
         self.rules.get(place).is_some_and(|rule| rule.reads_module)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of_expression(expression: IdedExpr) -> Self {
+        Self { rules: vec![Rule { id: "given".to_owned(), expression, reads_module: false }], slots: Vec::new() }
     }
 
     pub(crate) fn rule(&self, place: usize) -> Option<&Rule> {
@@ -245,11 +254,10 @@ impl Compiler<'_> {
         let name = path.last().copied().unwrap_or_default();
         let place = self.slots.place(part, name);
         self.reads_module |= part.is_of_module();
-        Ok(self
-            .slots
-            .0
-            .get(place)
-            .map(|slot| Expr::Ident(if is_test { slot.presence.clone() } else { slot.variable.clone() })))
+        Ok(self.slots.0.get_mut(place).map(|slot| {
+            slot.is_tested |= is_test;
+            Expr::Ident(if is_test { slot.presence.clone() } else { slot.variable.clone() })
+        }))
     }
 
     /// What is wrong with a path that stands for a record as a whole.
@@ -283,12 +291,58 @@ impl Compiler<'_> {
         }
         let mut args = self.all(args, depth)?;
         let target = target.map(|target| self.rewritten(*target, depth).map(Box::new)).transpose()?;
+        if is_arithmetic(&func_name) && self.mixes(&args) {
+            return Err("free of arithmetic between whole numbers and doubles: write 2.0 or double(...)".to_owned());
+        }
         if func_name == "size" || is_negation {
             let func_name = if is_negation { NEGATE } else { SIZE }.to_owned();
             args.extend(target.map(|target| *target));
             return Ok(CallExpr { func_name, target: None, args });
         }
-        Ok(CallExpr { func_name, target, args })
+        let call = CallExpr { func_name, target, args };
+        let may_be_infinite = call.func_name == "double" || is_arithmetic(&call.func_name);
+        if !may_be_infinite || call.args.iter().any(|arg| self.is_whole(&arg.expr) || matches!(arg.expr, Expr::List(_)))
+        {
+            return Ok(call);
+        }
+        let checked = IdedExpr { id: 0, expr: Expr::Call(call) };
+        Ok(CallExpr { func_name: FINITE.to_owned(), target: None, args: vec![checked] })
+    }
+
+    /// Whether a whole number stands beside what can never be one: the language has no such arithmetic, so the rule
+    /// would be violated for ever.
+    fn mixes(&self, args: &[IdedExpr]) -> bool {
+        args.iter().any(|arg| self.is_whole(&arg.expr)) && args.iter().any(|arg| self.is_never_whole(&arg.expr))
+    }
+
+    fn is_whole(&self, expr: &Expr) -> bool {
+        match expr {
+            Expr::Literal(LiteralValue::Int(_)) => true,
+            Expr::Call(call) if call.target.is_none() => match call.func_name.as_str() {
+                "int" | SIZE => true,
+                name => (is_arithmetic(name) || name == FINITE) && call.args.iter().all(|arg| self.is_whole(&arg.expr)),
+            },
+            _ => self.slot(expr).is_some_and(|slot| WHOLE.contains(&slot.name.as_str()) && !slot.part.is_feature()),
+        }
+    }
+
+    fn is_never_whole(&self, expr: &Expr) -> bool {
+        match expr {
+            Expr::Literal(LiteralValue::Double(_)) => true,
+            Expr::Call(call) if call.target.is_none() => match call.func_name.as_str() {
+                "double" => true,
+                name => {
+                    (is_arithmetic(name) || name == FINITE)
+                        && call.args.iter().any(|arg| self.is_never_whole(&arg.expr))
+                }
+            },
+            _ => self.slot(expr).is_some_and(|slot| DOUBLE.contains(&slot.name.as_str()) || slot.part.is_feature()),
+        }
+    }
+
+    fn slot(&self, expr: &Expr) -> Option<&Slot> {
+        let Expr::Ident(name) = expr else { return None };
+        self.slots.0.iter().find(|slot| slot.variable == *name)
     }
 
     fn comprehension(&mut self, read: ComprehensionExpr, depth: usize) -> Result<ComprehensionExpr, String> {
@@ -329,6 +383,10 @@ fn path_of(expr: &Expr) -> Option<Vec<&str>> {
         }
         _ => None,
     }
+}
+
+fn is_arithmetic(name: &str) -> bool {
+    ARITHMETIC.contains(&name) || name == NEGATE
 }
 
 fn text(expr: &Expr) -> Option<&str> {

@@ -1,5 +1,6 @@
 //! The values of one call, and whether a rule holds for them.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cel::common::types::{CelBool, CelDouble, CelInt, CelList, CelNull, CelString};
@@ -58,12 +59,14 @@ impl<'r> Facts<'r> {
         let (Some(slot), Context::Root { variables, .. }) = (self.rules.slots().get(place), &mut self.context) else {
             return;
         };
-        let has = !matches!(datum, Datum::Missing | Datum::Null);
-        variables.insert(slot.presence.clone(), Box::new(CelBool::from(has)));
+        if slot.is_tested {
+            let has = !matches!(datum, Datum::Missing | Datum::Null);
+            place_value(variables, &slot.presence, Box::new(CelBool::from(has)));
+        }
         match value(datum) {
-            Some(value) => variables.insert(slot.variable.clone(), value),
-            None => variables.remove(&slot.variable),
-        };
+            Some(value) => place_value(variables, &slot.variable, value),
+            None => drop(variables.remove(&slot.variable)),
+        }
     }
 
     /// Whether the rule at `place` holds: false too if it cannot be evaluated or is no flag.
@@ -76,6 +79,14 @@ impl<'r> Facts<'r> {
             result.downcast_ref::<CelBool>().map(|flag| *flag.inner())
         }));
         matches!(held, Ok(Some(true)))
+    }
+}
+
+/// Without a copy of the name where there was a value before, as there is from the second module on.
+fn place_value(variables: &mut BTreeMap<String, Box<dyn Val>>, name: &str, value: Box<dyn Val>) {
+    match variables.get_mut(name) {
+        Some(held) => *held = value,
+        None => drop(variables.insert(name.to_owned(), value)),
     }
 }
 
@@ -104,4 +115,24 @@ fn value(datum: Datum<'_>) -> Option<Box<dyn Val>> {
 
 fn list(items: impl Iterator<Item = Box<dyn Val>>) -> Box<dyn Val> {
     Box::new(CelList::from(items.collect::<Vec<_>>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_library_violates_the_rule_and_goes_no_further() {
+        // The library panics at an expression of no kind, which the compiler lets no source become.
+        let rules = Rules::of_expression(cel::IdedExpr::default());
+        assert!(!Facts::new(&rules).holds(0));
+    }
+
+    #[test]
+    fn a_rule_that_is_not_there_does_not_hold() -> Result<(), crate::RuleError> {
+        let rules = Rules::new(&[("yes", "true")])?;
+        assert!(Facts::new(&rules).holds(0));
+        assert!(!Facts::new(&rules).holds(1));
+        Ok(())
+    }
 }

@@ -11,6 +11,9 @@ use cel::{Env, ExecutionError};
 pub const SIZE: &str = "@size";
 /// What a minus sign becomes: the crate's own wraps or panics at the least whole number.
 pub const NEGATE: &str = "@negate";
+/// What stands around arithmetic: a double that is not finite is an error, though the language has infinities. A ratio
+/// whose divisor is missing would otherwise exceed every bound.
+pub const FINITE: &str = "@finite";
 
 /// Functions of one argument.
 const GLOBAL: [&str; 7] = ["size", "int", "uint", "double", "string", "type", "dyn"];
@@ -21,6 +24,7 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib();
     // Refused only if the name were taken, and no name of the standard library has this letter.
     let _ = env.add_overload(SIZE, "size_of_any", vec![DYN_TYPE], size);
+    let _ = env.add_overload(FINITE, "finite_any", vec![DYN_TYPE], finite);
     let _ = env.add_overload(NEGATE, "negate_any", vec![DYN_TYPE], negate);
     Arc::new(env)
 });
@@ -59,4 +63,12 @@ fn negate(args: Vec<Cow<'_, dyn Val>>) -> Result<Cow<'_, dyn Val>, ExecutionErro
         (None, None) => return Err(ExecutionError::NoSuchOverload),
     };
     Ok(Cow::Owned(negated))
+}
+
+fn finite(args: Vec<Cow<'_, dyn Val>>) -> Result<Cow<'_, dyn Val>, ExecutionError> {
+    let value = args.into_iter().next().ok_or(ExecutionError::NoSuchOverload)?;
+    match value.downcast_ref::<CelDouble>() {
+        Some(double) if !double.inner().is_finite() => Err(ExecutionError::NoSuchOverload),
+        _ => Ok(value),
+    }
 }

@@ -23,4 +23,4 @@ mod slots;
 pub use compile::{MAX_DEPTH, MAX_EXPRESSION_BYTES, MAX_RULES, Rules};
 pub use error::RuleError;
 pub use facts::{Datum, Facts, MAX_LIST};
-pub use slots::{Part, Slot};
+pub use slots::{DECISION_FIELDS, MODULE_FIELDS, Part, Slot, TASK_FIELDS};

@@ -26,6 +26,8 @@ pub struct Slot {
     pub(crate) variable: String,
     /// Name of the variable that says whether it is there.
     pub(crate) presence: String,
+    /// Whether a rule asks that.
+    pub(crate) is_tested: bool,
 }
 
 /// Fields of `task` besides its features.
@@ -47,6 +49,12 @@ pub const MODULE_FIELDS: [&str; 3] = ["name", "capabilities", "max_data_size_byt
 /// Fields of `decision`.
 pub const DECISION_FIELDS: [&str; 6] = ["mode", "policy_share", "baseline", "hour", "weekday", "unit_id"];
 
+/// Fields that are whole numbers, if they are there.
+pub const WHOLE: [&str; 6] = ["data_size_bytes", "priority", "attempt", "max_data_size_bytes", "hour", "weekday"];
+
+/// Fields that are doubles, if they are there.
+pub const DOUBLE: [&str; 2] = ["deadline_s", "policy_share"];
+
 /// The three variables that an expression may read.
 pub const ROOTS: [&str; 3] = ["task", "module", "decision"];
 
@@ -57,6 +65,12 @@ impl Part {
     #[must_use]
     pub fn is_of_module(self) -> bool {
         matches!(self, Self::Module | Self::ModuleFeature)
+    }
+
+    /// Whether it is a feature, whose numbers are doubles.
+    #[must_use]
+    pub fn is_feature(self) -> bool {
+        matches!(self, Self::TaskFeature | Self::ModuleFeature)
     }
 
     /// The part that a path names: `Ok(None)` for a record as a whole, `Err` with what may stand there.
@@ -100,6 +114,7 @@ impl Slots {
             name: name.to_owned(),
             variable: format!("@{place}"),
             presence: format!("@has{place}"),
+            is_tested: false,
         });
         place
     }
