@@ -138,6 +138,89 @@ fn a_volume_or_weight_that_no_data_could_leave_is_refused() {
     assert!(forge(weight, 1e9).ends_with("must be those of utilities in [0, 1]"));
 }
 
+/// Replaces element (1, 0) of a packed triangle that begins with elements (0, 0) and (1, 0) of a dense one.
+fn forge_second(content: &[u8], dense: &[f64], forged: f64) -> String {
+    let first = [dense[0].to_le_bytes(), dense[1].to_le_bytes()].concat();
+    let place = content.windows(16).position(|window| window == first).unwrap();
+    let mut copy = content.to_vec();
+    copy[place + 8..place + 16].copy_from_slice(&forged.to_le_bytes());
+    refusal(&sealed(&copy))
+}
+
+#[test]
+fn a_matrix_with_a_negative_eigenvalue_is_refused() {
+    let model = model();
+    let arrays = model.arrays();
+    let state = model.state().unwrap();
+    let content = &state[..state.len() - 32];
+    for (key, n) in [
+        ("completion/shared/covariance", model.n_shared()),
+        ("completion/shared/sum_zz", model.n_shared()),
+        ("completion/module/text/covariance", model.n_context()),
+        ("completion/module/text/sum_xx", model.n_context()),
+    ] {
+        let dense = &arrays.iter().find(|(other, _)| other == key).unwrap().1;
+        // Every element is within its own bound; only together are they impossible: |a₁₀|² must not exceed a₀₀ a₁₁.
+        let largest = (dense[0] * dense[n + 1]).sqrt();
+        for forged in [1.001 * largest, -1.001 * largest] {
+            let (place, field) = key.rsplit_once('/').unwrap();
+            let expected = format!("{place}: {field} has a negative eigenvalue, must have none");
+            assert_eq!(forge_second(content, dense, forged), expected, "{key}");
+        }
+    }
+}
+
+#[test]
+fn a_geometry_that_nothing_uses_is_refused() {
+    let state = model().state().unwrap();
+    let content = &state[..state.len() - 32];
+    let name = b"\x04text";
+    let place = content.windows(name.len()).position(|window| window == name).unwrap() + name.len();
+    assert_eq!(content[place], 1, "its geometry is the second");
+    let mut copy = content.to_vec();
+    copy[place] = 0;
+    assert_eq!(refusal(&sealed(&copy)), "state has a geometry that no signal uses");
+    copy[place] = 9;
+    assert_eq!(refusal(&sealed(&copy)), "completion/module/text: geometry == 9, must be below 4");
+}
+
+#[test]
+fn the_harshest_data_leave_a_state_that_can_be_read_again() {
+    for precision in ["1e-6", "1.0", "1e6"] {
+        let spec = spec()
+            .replace("\"module_precision\": 1.0", &format!("\"module_precision\": {precision}"))
+            .replace("\"shared_precision\": 0.5", &format!("\"shared_precision\": {precision}"));
+        let model = Model::new(spec.as_bytes()).unwrap();
+        let mut scratch = Scratch::default();
+        let (mut noise, mut learned) = (1_u64, 0);
+        let mut next = || {
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (noise >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+        };
+        for t in 0..4_000_usize {
+            // Nearly collinear vectors at the very edge of what is allowed, among them tiny and sparse ones.
+            let scale = [1000.0, 1000.0, 1e-3, 1.0][t % 4];
+            let mut near = |i: usize| {
+                let value: f64 = if t % 3 == 0 { 1.0 + 1e-9 * next() } else { next() };
+                if t % 5 == 0 && i % 2 == 0 { 0.0 } else { scale * value.clamp(-1.0, 1.0) }
+            };
+            let x: Vec<f64> = (0..model.n_context()).map(&mut near).collect();
+            let z: Vec<f64> = (0..model.n_shared()).map(&mut near).collect();
+            let weight = [1024.0, 1.0, 1e-6][t % 3];
+            let happened = Happened { signal: t % 2, utility: (t % 7) as f64 / 6.0, weight };
+            // Where rounding has eaten the prior an observation may be refused; then it has changed nothing.
+            learned +=
+                usize::from(model.learn_encoded(&x, Some(&z), ["a", "b", "c"][t % 3], happened, &mut scratch).is_ok());
+            if t % 100 == 99 {
+                let state = model.state().unwrap();
+                let restored = Model::from_state(&state, spec.as_bytes()).unwrap();
+                assert_eq!(restored.state().unwrap(), state, "{precision}, {t}");
+            }
+        }
+        assert!(learned > 100, "{precision}: {learned}");
+    }
+}
+
 #[test]
 fn observations_without_weight_are_refused() {
     // All is zero but the weight, so no other bound can see it.

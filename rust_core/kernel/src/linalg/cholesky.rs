@@ -1,4 +1,4 @@
-//! The inverse and the determinant of a positive definite matrix by Cholesky factors.
+//! Whether a matrix is positive definite, its inverse and its determinant, by Cholesky factors.
 
 use super::lanes::fold;
 use super::{LANES, Symmetric, widest};
@@ -15,10 +15,23 @@ pub fn invert_positive_definite(matrix: &Symmetric) -> Option<(Symmetric, f64)> 
     )
 }
 
+/// Whether A + `shift` · I is positive definite; NaN and infinity are not. The same source; n³ / 3 multiplications.
+#[must_use]
+pub fn is_positive_definite(matrix: &Symmetric, shift: f64) -> bool {
+    let mut dense = matrix.to_dense();
+    for diagonal in dense.iter_mut().step_by(matrix.len() + 1) {
+        *diagonal += shift;
+    }
+    widest(
+        #[inline(always)]
+        || factorise(&mut dense, matrix.len()),
+    )
+    .is_some()
+}
+
+/// Puts L into the lower triangle and returns ln |A|.
 #[inline(always)]
-fn invert(matrix: &Symmetric) -> Option<(Symmetric, f64)> {
-    let n = matrix.len();
-    let mut factor = matrix.to_dense();
+fn factorise(factor: &mut [f64], n: usize) -> Option<f64> {
     let mut log_determinant = 0.0;
     for j in 0..n {
         let pivot = factor[j * n + j] - inner(&factor[j * n..j * n + j], &factor[j * n..j * n + j]);
@@ -33,6 +46,14 @@ fn invert(matrix: &Symmetric) -> Option<(Symmetric, f64)> {
             factor[i * n + j] = (factor[i * n + j] - known) / root;
         }
     }
+    Some(log_determinant)
+}
+
+#[inline(always)]
+fn invert(matrix: &Symmetric) -> Option<(Symmetric, f64)> {
+    let n = matrix.len();
+    let mut factor = matrix.to_dense();
+    let log_determinant = factorise(&mut factor, n)?;
     // Column j of L⁻¹, by forward substitution; stored as row j so that the last product runs along rows.
     let mut inverse_factor = vec![0.0; n * n];
     for j in 0..n {
@@ -104,10 +125,15 @@ mod tests {
         let mut matrix = Symmetric::scaled_identity(2, 1.0);
         matrix.set(0, 1, 2.0);
         assert_eq!(invert_positive_definite(&matrix), None);
+        // Its eigenvalues are −1 and 3.
+        assert!(!is_positive_definite(&matrix, 0.999) && is_positive_definite(&matrix, 1.001));
     }
 
     #[test]
     fn a_matrix_with_nan_has_no_factor() {
-        assert_eq!(invert_positive_definite(&Symmetric::scaled_identity(2, f64::NAN)), None);
+        for value in [f64::NAN, f64::INFINITY] {
+            assert_eq!(invert_positive_definite(&Symmetric::scaled_identity(2, value)), None);
+            assert!(!is_positive_definite(&Symmetric::scaled_identity(2, value), 1.0));
+        }
     }
 }

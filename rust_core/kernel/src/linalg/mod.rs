@@ -10,7 +10,7 @@ mod lanes;
 mod rectangular;
 mod symmetric;
 
-pub use cholesky::invert_positive_definite;
+pub use cholesky::{invert_positive_definite, is_positive_definite};
 pub use dispatch::widest;
 pub use lanes::{LANES, Lane, add_scaled, dot, lanes_for, pack, same_bits, zeros};
 pub use rectangular::Rectangular;

@@ -2,7 +2,10 @@
 //!
 //! A checksum finds damage; these bounds find nonsense that carries a good checksum. With observations of weight n in all, |x|, |z| at most
 //! m = 1000 and r in [0, 1], sums are at most n·m². A ridge solution w of targets y has λ‖w‖² ≤ Σ y², which bounds means
-//! by √(n / λ) and couplings by m·√(n / λ); a covariance has its diagonal in (0, 1 / λ], and nothing in it is larger.
+//! by √(n / λ) and couplings by m·√(n / λ); a covariance has its diagonal in (0, 1 / λ], and nothing in it is larger. Covariances are
+//! positive definite and sums of squares positive semidefinite, but for rounding.
+//!
+//! What several modules or signals refer to is one object here too: otherwise a small state could claim any amount of memory.
 
 use std::sync::Arc;
 
@@ -11,18 +14,23 @@ use super::state::{ArmGeometryBody, Body, HeadBody, SharedGeometryBody, UtilityB
 use super::{Head, Model, Snapshot};
 use crate::encoders::MAGNITUDE_MAX;
 use crate::error::{KernelError, Result};
-use crate::linalg::{Lane, Rectangular, Symmetric, pack};
+use crate::linalg::{Lane, Rectangular, Symmetric, is_positive_definite, pack};
 use crate::names::Names;
 use crate::posteriors::{Arm, ArmGeometry, Moments, Shared, SharedGeometry};
 
 /// Room for rounding in every bound.
 const SLACK: f64 = 1.0 + 1e-6;
 
+/// How far below zero rounding may have left an eigenvalue, relative to the largest element that the matrix can have had.
+const INDEFINITE: f64 = 1e-9;
+
 /// A body, and the empty model that it must fit.
 pub(super) struct Reader<'a> {
     model: &'a Model,
     body: &'a Body,
     names: Names,
+    shared_geometries: Vec<Option<Arc<SharedGeometry>>>,
+    arm_geometries: Vec<Option<Arc<ArmGeometry>>>,
 }
 
 impl<'a> Reader<'a> {
@@ -40,19 +48,26 @@ impl<'a> Reader<'a> {
         for name in sorted {
             names.push(name);
         }
-        Ok(Self { model, body, names })
+        let shared_geometries = vec![None; body.shared_geometries.len()];
+        let arm_geometries = vec![None; body.arm_geometries.len()];
+        Ok(Self { model, body, names, shared_geometries, arm_geometries })
     }
 
     /// Reads all signals; equal geometries are one object again.
-    pub fn snapshot(self, signals: &[String]) -> Result<Snapshot> {
+    pub fn snapshot(mut self, signals: &[String]) -> Result<Snapshot> {
+        let body = self.body;
         let heads: Result<Vec<_>> =
-            signals.iter().zip(&self.body.heads).map(|(signal, head)| self.head(signal, head).map(Arc::new)).collect();
-        let mut snapshot = Snapshot { heads: heads?, names: Arc::new(self.names) };
+            signals.iter().zip(&body.heads).map(|(signal, head)| self.head(signal, head).map(Arc::new)).collect();
+        let heads = heads?;
+        if self.shared_geometries.iter().any(Option::is_none) || self.arm_geometries.iter().any(Option::is_none) {
+            return Err(KernelError::state("state has a geometry that no signal uses"));
+        }
+        let mut snapshot = Snapshot { heads, names: Arc::new(self.names) };
         snapshot.share_geometry();
         Ok(snapshot)
     }
 
-    fn head(&self, signal: &str, body: &HeadBody) -> Result<Head> {
+    fn head(&mut self, signal: &str, body: &HeadBody) -> Result<Head> {
         let shared = self.shared(format!("{signal}/shared"), &body.shared, body.scatter)?;
         let mut arms = vec![None; self.names.len()];
         let (mut last, mut count) = ("", 0_u64);
@@ -78,18 +93,25 @@ impl<'a> Reader<'a> {
         Ok(head)
     }
 
-    fn shared(&self, place: String, body: &UtilityBody, scatter: f64) -> Result<Shared> {
+    fn shared(&mut self, place: String, body: &UtilityBody, scatter: f64) -> Result<Shared> {
         let k = self.model.n_shared();
         let part = Part { place, count: body.moments.1, lambda: self.model.prior.shared_precision };
-        let SharedGeometryBody { covariance, sum_zz, volume } =
-            part.geometry(&self.body.shared_geometries, body.geometry)?;
-        let geometry = SharedGeometry {
-            covariance: part.covariance(k, covariance)?,
-            sum_zz: part.sum_of_squares("sum_zz", k, sum_zz)?,
-            volume: part.volume(*volume)?,
+        let (written, read) =
+            part.geometry(&self.body.shared_geometries, &mut self.shared_geometries, body.geometry)?;
+        let SharedGeometryBody { covariance, sum_zz, volume } = written;
+        part.check_covariance(k, covariance)?;
+        part.check_squares("sum_zz", k, sum_zz)?;
+        part.check_volume(*volume)?;
+        let geometry = match read {
+            Some(geometry) => Arc::clone(geometry),
+            None => Arc::clone(read.insert(Arc::new(SharedGeometry {
+                covariance: part.covariance(k, covariance)?,
+                sum_zz: part.sum_of_squares("sum_zz", k, sum_zz)?,
+                volume: *volume,
+            }))),
         };
         Ok(Shared {
-            geometry: Arc::new(geometry),
+            geometry,
             mean: part.vector("mean", k, &body.mean, part.mean_bound())?,
             sum_zr: part.vector("sum_zr", k, &body.sum, part.count * MAGNITUDE_MAX)?,
             moments: part.moments(body.moments)?,
@@ -97,21 +119,28 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn arm(&self, place: String, body: &UtilityBody) -> Result<Arm> {
+    fn arm(&mut self, place: String, body: &UtilityBody) -> Result<Arm> {
         let (d, k) = (self.model.n_context(), self.model.n_shared());
         let part = Part { place, count: body.moments.1, lambda: self.model.prior.module_precision };
-        let ArmGeometryBody { covariance, coupling, sum_xx, sum_xz, volume } =
-            part.geometry(&self.body.arm_geometries, body.geometry)?;
-        let products = part.count * MAGNITUDE_MAX * MAGNITUDE_MAX;
-        let geometry = ArmGeometry {
-            covariance: part.covariance(d, covariance)?,
-            coupling: part.rectangular("coupling", d, k, coupling, MAGNITUDE_MAX * part.mean_bound())?,
-            sum_xx: part.sum_of_squares("sum_xx", d, sum_xx)?,
-            sum_xz: part.rectangular("sum_xz", d, k, sum_xz, products)?,
-            volume: part.volume(*volume)?,
+        let (written, read) = part.geometry(&self.body.arm_geometries, &mut self.arm_geometries, body.geometry)?;
+        let ArmGeometryBody { covariance, coupling, sum_xx, sum_xz, volume } = written;
+        part.check_covariance(d, covariance)?;
+        part.check("coupling", d * k, coupling, MAGNITUDE_MAX * part.mean_bound())?;
+        part.check_squares("sum_xx", d, sum_xx)?;
+        part.check("sum_xz", d * k, sum_xz, part.products_bound())?;
+        part.check_volume(*volume)?;
+        let geometry = match read {
+            Some(geometry) => Arc::clone(geometry),
+            None => Arc::clone(read.insert(Arc::new(ArmGeometry {
+                covariance: part.covariance(d, covariance)?,
+                coupling: part.rectangular("coupling", d, k, coupling)?,
+                sum_xx: part.sum_of_squares("sum_xx", d, sum_xx)?,
+                sum_xz: part.rectangular("sum_xz", d, k, sum_xz)?,
+                volume: *volume,
+            }))),
         };
         Ok(Arm {
-            geometry: Arc::new(geometry),
+            geometry,
             mean: part.vector("mean", d, &body.mean, part.mean_bound())?,
             sum_xr: part.vector("sum_xr", d, &body.sum, part.count * MAGNITUDE_MAX)?,
             moments: part.moments(body.moments)?,
@@ -131,8 +160,17 @@ impl Part {
         Err(KernelError::state(format!("{}: {what}", self.place)))
     }
 
-    fn geometry<'g, T>(&self, all: &'g [T], place: usize) -> Result<&'g T> {
-        all.get(place).map_or_else(|| self.refuse(format_args!("geometry == {place}, must be below {}", all.len())), Ok)
+    /// A geometry as it was written, and where it is once it has been read.
+    fn geometry<'g, B, G>(
+        &self,
+        written: &'g [B],
+        read: &'g mut [Option<G>],
+        at: usize,
+    ) -> Result<(&'g B, &'g mut Option<G>)> {
+        match (written.get(at), read.get_mut(at)) {
+            (Some(body), Some(slot)) => Ok((body, slot)),
+            _ => self.refuse(format_args!("geometry == {at}, must be below {}", written.len())),
+        }
     }
 
     fn check(&self, key: &str, expected: usize, values: &[f64], bound: f64) -> Result<()> {
@@ -152,9 +190,9 @@ impl Part {
     }
 
     /// A determinant that data have only made larger.
-    fn volume(&self, value: f64) -> Result<f64> {
+    fn check_volume(&self, value: f64) -> Result<()> {
         if (0.0..f64::INFINITY).contains(&value) {
-            return Ok(value);
+            return Ok(());
         }
         self.refuse(format_args!("volume == {value}, must be finite and >= 0"))
     }
@@ -169,29 +207,46 @@ impl Part {
         (self.count / self.lambda).sqrt()
     }
 
-    fn rectangular(&self, key: &str, rows: usize, columns: usize, values: &[f64], bound: f64) -> Result<Rectangular> {
-        self.check(key, rows * columns, values, bound)?;
+    /// What a sum of products of two elements can be.
+    fn products_bound(&self) -> f64 {
+        self.count * MAGNITUDE_MAX * MAGNITUDE_MAX
+    }
+
+    fn rectangular(&self, key: &str, rows: usize, columns: usize, values: &[f64]) -> Result<Rectangular> {
         Rectangular::from_dense(rows, columns, values).map_or_else(|| self.refuse(key), Ok)
     }
 
-    fn symmetric(&self, key: &str, n: usize, values: &[f64], bound: f64) -> Result<Symmetric> {
-        self.check(key, n * (n + 1) / 2, values, bound)?;
-        Symmetric::from_packed(n, values).map_or_else(|| self.refuse(key), Ok)
-    }
-
-    fn sum_of_squares(&self, key: &str, n: usize, values: &[f64]) -> Result<Symmetric> {
-        let matrix = self.symmetric(key, n, values, self.count * MAGNITUDE_MAX * MAGNITUDE_MAX)?;
-        match (0..n).find(|i| matrix.get(*i, *i) < 0.0) {
-            None => Ok(matrix),
-            Some(i) => self.refuse(format_args!("{key}[{i}, {i}] == {}, must be >= 0", matrix.get(i, i))),
+    fn check_squares(&self, key: &str, n: usize, values: &[f64]) -> Result<()> {
+        self.check(key, n * (n + 1) / 2, values, self.products_bound())?;
+        match diagonal(values).find(|(_, value)| *value < 0.0) {
+            None => Ok(()),
+            Some((i, value)) => self.refuse(format_args!("{key}[{i}, {i}] == {value}, must be >= 0")),
         }
     }
 
+    fn check_covariance(&self, n: usize, values: &[f64]) -> Result<()> {
+        self.check("covariance", n * (n + 1) / 2, values, 1.0 / self.lambda)?;
+        match diagonal(values).find(|(_, value)| *value <= 0.0) {
+            None => Ok(()),
+            Some((i, value)) => self.refuse(format_args!("covariance[{i}, {i}] == {value}, must be > 0")),
+        }
+    }
+
+    fn sum_of_squares(&self, key: &str, n: usize, values: &[f64]) -> Result<Symmetric> {
+        let largest = diagonal(values).fold(0.0, |largest, (_, value)| value.max(largest));
+        // Nothing seen leaves zeros, which are semidefinite.
+        self.definite(key, n, values, INDEFINITE * largest + f64::MIN_POSITIVE)
+    }
+
     fn covariance(&self, n: usize, values: &[f64]) -> Result<Symmetric> {
-        let matrix = self.symmetric("covariance", n, values, 1.0 / self.lambda)?;
-        match (0..n).find(|i| matrix.get(*i, *i) <= 0.0) {
-            None => Ok(matrix),
-            Some(i) => self.refuse(format_args!("covariance[{i}, {i}] == {}, must be > 0", matrix.get(i, i))),
+        self.definite("covariance", n, values, INDEFINITE / self.lambda)
+    }
+
+    fn definite(&self, key: &str, n: usize, values: &[f64], room: f64) -> Result<Symmetric> {
+        match Symmetric::from_packed(n, values) {
+            Some(matrix) if is_positive_definite(&matrix, room) => Ok(matrix),
+            Some(_) => self.refuse(format_args!("{key} has a negative eigenvalue, must have none")),
+            None => self.refuse(key),
         }
     }
 
@@ -213,4 +268,9 @@ impl Part {
         }
         Ok(Moments { count, weight, sum, squares })
     }
+}
+
+/// Places and values of the diagonal of a packed lower triangle.
+fn diagonal(packed: &[f64]) -> impl Iterator<Item = (usize, f64)> + '_ {
+    (0..).map_while(|i| packed.get(i * (i + 3) / 2).map(|value| (i, *value)))
 }
