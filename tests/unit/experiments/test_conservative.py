@@ -109,9 +109,9 @@ def test_pending_decisions_of_the_policy_count_nothing() -> None:
 
 def test_asking_changes_nothing() -> None:
     gate = ConservativeGate(0.1, TWINS)
-    budgets = {gate.budget() for _ in range(3) if gate.may_explore() is False}
+    missing = {gate.missing() for _ in range(3) if gate.may_explore() is False}
 
-    assert len(budgets) == 1
+    assert missing == {0.9}
     assert (gate.n_control, gate.n_policy) == (0, 0)
 
 
@@ -125,9 +125,9 @@ def test_loss_is_a_share(loss: float) -> None:
 @pytest.mark.parametrize("reward", [-0.1, 1.1, float("nan"), float("inf")])
 def test_impossible_reward_is_refused_and_changes_nothing(reward: float, by_policy: bool) -> None:  # noqa: FBT001
     gate = ConservativeGate(0.1, TWINS)
-    before = gate.budget()
+    before = gate.missing()
 
     with pytest.raises(InvalidInputError, match=r"reward == .*, must be in \[0, 1\]"):
         gate.rewarded(reward, by_policy=by_policy)
 
-    assert gate.budget() == before
+    assert gate.missing() == before
