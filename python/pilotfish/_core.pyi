@@ -17,13 +17,17 @@ from pilotfish._core_change import ChangeDetector as ChangeDetector
 from pilotfish._core_history import Features as _Features
 from pilotfish._core_history import History as History
 from pilotfish._core_history import Module as _Module
+from pilotfish._core_statistics import ConfidenceSequence as ConfidenceSequence
+from pilotfish._core_statistics import SampleRatio as SampleRatio
 
 __all__ = [
     "Alarm",
     "ChangeDetector",
     "Choice",
+    "ConfidenceSequence",
     "History",
     "Model",
+    "SampleRatio",
     "explore",
     "explorer_default",
     "explorer_explores",

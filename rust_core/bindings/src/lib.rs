@@ -6,12 +6,14 @@
 
 mod buffers;
 mod choice;
+mod confidence;
 mod errors;
 mod explain;
 mod explorers;
 mod features;
 mod history;
 mod model;
+mod sample_ratio;
 mod space;
 mod statistics;
 
@@ -22,11 +24,15 @@ mod _core {
     #[pymodule_export]
     use super::choice::Choice;
     #[pymodule_export]
+    use super::confidence::ConfidenceSequence;
+    #[pymodule_export]
     use super::explorers::{explore, explorer_default, explorer_explores, explorer_names, sample};
     #[pymodule_export]
     use super::history::History;
     #[pymodule_export]
     use super::model::Model;
+    #[pymodule_export]
+    use super::sample_ratio::SampleRatio;
     #[pymodule_export]
     use super::statistics::{Alarm, ChangeDetector};
 }
