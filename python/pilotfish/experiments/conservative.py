@@ -33,7 +33,7 @@ those of the stage if it is open, and the control's if it is closed, exactly.
 from typing import Final
 
 from pilotfish.exceptions import InvalidInputError
-from pilotfish.experiments.sequences import Sequence, Statistics
+from pilotfish.experiments.sequences import CORE, Sequence, Statistics
 
 CONFIDENCE_ALPHA: Final = 0.05
 """Chance that the guarantee fails at any time."""
@@ -54,7 +54,7 @@ class ConservativeGate:
 
     __slots__ = ("_control", "_loss", "n_control", "n_policy", "policy_reward")
 
-    def __init__(self, loss: float, statistics: Statistics) -> None:
+    def __init__(self, loss: float, statistics: Statistics = CORE) -> None:
         if not 0.0 < loss < 1.0:
             raise InvalidInputError(f"loss == {loss}, must be in (0, 1)")
         self._loss = loss

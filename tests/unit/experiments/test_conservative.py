@@ -4,7 +4,6 @@ import pytest
 
 from pilotfish.exceptions import InvalidInputError
 from pilotfish.experiments.conservative import ConservativeGate
-from tests.unit.experiments.twins import TWINS
 
 CONTROL = (0.8, 0.5)
 """Success of the baseline's module in each of two contexts."""
@@ -34,7 +33,7 @@ def run(
 ) -> tuple[bool, int, int]:
     """Return whether the condition held at all times, and how often the policy served in each half of the run."""
     generator = random.Random(seed)
-    gate = ConservativeGate(loss, TWINS)
+    gate = ConservativeGate(loss)
     learner = Learner()
     mean = sum(CONTROL) / 2.0
     earned, held, served = 0.0, True, [0, 0]
@@ -83,7 +82,7 @@ def test_policy_that_has_learned_serves_its_share() -> None:
 @pytest.mark.parametrize(("loss", "n_control"), [(0.5, 1), (0.4, 2), (0.1, 9), (0.01, 99)])
 def test_gate_opens_when_the_control_has_earned_one_decision(loss: float, n_control: int) -> None:
     """Loss · n_c >= 1 − loss, whatever the control is worth: so without any reward so far."""
-    gate = ConservativeGate(loss, TWINS)
+    gate = ConservativeGate(loss)
     n = 0
     while not gate.may_explore():
         gate.served(by_policy=False)
@@ -93,7 +92,7 @@ def test_gate_opens_when_the_control_has_earned_one_decision(loss: float, n_cont
 
 
 def test_pending_decisions_of_the_policy_count_nothing() -> None:
-    gate = ConservativeGate(0.1, TWINS)
+    gate = ConservativeGate(0.1)
     for _ in range(1000):
         gate.served(by_policy=False)
         gate.rewarded(0.5, by_policy=False)
@@ -108,7 +107,7 @@ def test_pending_decisions_of_the_policy_count_nothing() -> None:
 
 
 def test_asking_changes_nothing() -> None:
-    gate = ConservativeGate(0.1, TWINS)
+    gate = ConservativeGate(0.1)
     missing = {gate.missing() for _ in range(3) if gate.may_explore() is False}
 
     assert missing == {0.9}
@@ -118,13 +117,13 @@ def test_asking_changes_nothing() -> None:
 @pytest.mark.parametrize("loss", [0.0, 1.0, -0.1, float("nan")])
 def test_loss_is_a_share(loss: float) -> None:
     with pytest.raises(InvalidInputError, match=r"loss == .*, must be in \(0, 1\)"):
-        ConservativeGate(loss, TWINS)
+        ConservativeGate(loss)
 
 
 @pytest.mark.parametrize("by_policy", [False, True])
 @pytest.mark.parametrize("reward", [-0.1, 1.1, float("nan"), float("inf")])
 def test_impossible_reward_is_refused_and_changes_nothing(reward: float, by_policy: bool) -> None:  # noqa: FBT001
-    gate = ConservativeGate(0.1, TWINS)
+    gate = ConservativeGate(0.1)
     before = gate.missing()
 
     with pytest.raises(InvalidInputError, match=r"reward == .*, must be in \[0, 1\]"):

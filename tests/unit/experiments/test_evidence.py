@@ -7,10 +7,10 @@ import pytest
 from pilotfish.exceptions import InvalidInputError
 from pilotfish.experiments.evidence import Evidence
 from pilotfish.experiments.observation import Observation
+from pilotfish.experiments.sequences import CORE
 from pilotfish.experiments.settings import RolloutSettings
 from pilotfish.experiments.units import Units
 from tests.unit.experiments.traffic import PLAN, SECOND_US, START_US, World, assignment_of, changed, feed, fresh
-from tests.unit.experiments.twins import TWINS
 
 SOUND = list(World(n=400).observations())
 
@@ -44,7 +44,7 @@ def recording(share: float, settings: RolloutSettings = PLAN) -> tuple[Evidence,
         made.append(Recorder(low, high, mean_low, mean_high, alpha))
         return made[-1]
 
-    return Evidence(1, share, settings, TWINS._replace(sequence=make)), made
+    return Evidence(1, share, settings, CORE._replace(sequence=make)), made
 
 
 def state_of(evidence: Evidence) -> list[object]:

@@ -6,16 +6,18 @@ from statistics import median
 import pytest
 
 from pilotfish.experiments.evidence import Evidence
+from pilotfish.experiments.sequences import CORE, Statistics
 from pilotfish.experiments.settings import RolloutSettings
 from pilotfish.experiments.verdict import Judgement, judge
 from tests.unit.experiments.traffic import World, assignment_of, fresh
+from tests.unit.experiments.twins import TWINS
 
 PLAN = RolloutSettings(settle_s=0.0, min_stage_s=600.0, outcome_window_s=60.0)
 
 
-def served_until(world: World, wanted: Judgement, every: int = 10) -> int | None:
+def served_until(world: World, wanted: Judgement, every: int = 10, statistics: Statistics = CORE) -> int | None:
     """The policy-served decisions until a judgement; None if it never comes."""
-    evidence: Evidence = fresh(share=world.share, settings=PLAN)
+    evidence: Evidence = fresh(share=world.share, settings=PLAN, statistics=statistics)
     n_policy = 0
     for i, observation in enumerate(world.observations()):
         evidence.decided(assignment_of(observation))
@@ -26,11 +28,16 @@ def served_until(world: World, wanted: Judgement, every: int = 10) -> int | None
     return None
 
 
+@pytest.mark.parametrize("statistics", [CORE, TWINS], ids=["core", "twin"])
 @pytest.mark.parametrize("success", [0.2, 0.6])
-def test_harmful_policy_is_found_at_five_percent_within_200_of_its_decisions(success: float) -> None:
+def test_harmful_policy_is_found_at_five_percent_within_200_of_its_decisions(
+    success: float, statistics: Statistics
+) -> None:
     delays = [
         served_until(
-            World(share=0.05, policy_success=success, control_success=0.9, n=4800, seed=seed), Judgement.BREACH
+            World(share=0.05, policy_success=success, control_success=0.9, n=4800, seed=seed),
+            Judgement.BREACH,
+            statistics=statistics,
         )
         for seed in range(20)
     ]
