@@ -43,7 +43,7 @@ OFFLINE = {"matplotlib", "numpy", "pandas", "pyarrow", "scipy"}
 MUST_NOT_NEED: dict[str, set[str]] = dict.fromkeys(ABOVE_ENGINE, WIRE) | {
     "client": {"click", "msgspec", "opentelemetry", "prometheus_client", "rich", "structlog", "yaml"}
 }
-SERVING = ("client", "engine", "experience", "request", "rewards", "safety", "server", "__init__")
+SERVING = ("client", "engine", "experience", "experiments", "request", "rewards", "safety", "server", "__init__")
 
 
 def sources() -> Iterator[tuple[str, Path]]:

@@ -9,7 +9,8 @@ earn nothing,
 
     R_p + n_c · μ >= (1 − loss) · (n_c + n_p + 1) · μ      for every μ in the confidence sequence [L, U],
 
-that is R_p + μ · (loss · n_c − (1 − loss) · (n_p + 1)) >= 0, at μ = L or U by the sign of the bracket.
+that is R_p >= U · ((1 − loss) · (n_p + 1) − loss · n_c): where the bracket is negative it holds whatever μ is, and
+where it is not, U is the worst case.
 
 **Guarantee.** With probability at least 1 − `CONFIDENCE_ALPHA`, at all times at once: the policy's rewards plus the
 control's expected ones are at least (1 − loss) times what the control would have been expected to earn on all
@@ -21,8 +22,8 @@ nothing for this decision. In between, R_p and n_c only grow, and with them the 
 on either side: tasks come from one population, and units are put on sides by a hash. Which of the control's rewards
 come does not depend on their value. The policy's may be late or never come: they count 0 until they do.
 
-**What it costs.** A policy that earns g μ with g < 1 − loss serves a share of about loss / (1 − g) at most. It starts
-once the control has served (1 − loss) · U / (loss · L) decisions or so. While closed, nobody is compared: those
+**What it costs.** The policy starts once the control has served (1 − loss) / loss decisions. One that earns g μ, with
+g < 1 − loss, serves a share of about loss / (1 − g) at most. While the gate is closed nobody is compared, so those
 decisions are no evidence.
 
 The gate knows history only and is asked before the side is drawn, for every decision: so a decision's probabilities are
@@ -32,7 +33,7 @@ those of the stage if it is open, and the control's if it is closed, exactly.
 from typing import Final
 
 from pilotfish.exceptions import InvalidInputError
-from pilotfish.experiments.sequences import Sequence, Statistics
+from pilotfish.experiments.sequences import CORE, Sequence, Statistics
 
 CONFIDENCE_ALPHA: Final = 0.05
 """Chance that the guarantee fails at any time."""
@@ -53,7 +54,7 @@ class ConservativeGate:
 
     __slots__ = ("_control", "_loss", "n_control", "n_policy", "policy_reward")
 
-    def __init__(self, loss: float, statistics: Statistics) -> None:
+    def __init__(self, loss: float, statistics: Statistics = CORE) -> None:
         if not 0.0 < loss < 1.0:
             raise InvalidInputError(f"loss == {loss}, must be in (0, 1)")
         self._loss = loss
@@ -67,13 +68,13 @@ class ConservativeGate:
 
     def may_explore(self) -> bool:
         """Return whether the policy may serve the next decision; asked before its side is drawn."""
-        return self.budget() >= 0.0
+        return self.missing() == 0.0
 
-    def budget(self) -> float:
-        """Return what would be left, in rewards, if the policy served the next decision and earned nothing."""
-        lower, upper = self._control.interval()
-        earned = self._loss * self.n_control - (1.0 - self._loss) * (self.n_policy + 1)
-        return self.policy_reward + min(earned * lower, earned * upper)
+    def missing(self) -> float:
+        """Return the sum of rewards, >= 0, that the policy would have to be paid before it may serve again."""
+        _, upper = self._control.interval()
+        unearned = (1.0 - self._loss) * (self.n_policy + 1) - self._loss * self.n_control
+        return max(unearned * upper - self.policy_reward, 0.0)
 
     def served(self, *, by_policy: bool) -> None:
         """Take in who served a decision, before the gate is asked for the next."""

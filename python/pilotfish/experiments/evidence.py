@@ -6,12 +6,15 @@ from typing import Final
 from pilotfish.experiments.metric import MetricEvidence
 from pilotfish.experiments.observation import Assignment, Observation
 from pilotfish.experiments.outcome_ratio import OutcomeRatio
-from pilotfish.experiments.sequences import Ratio, Statistics
+from pilotfish.experiments.sequences import CORE, Ratio, Statistics
 from pilotfish.experiments.settings import RolloutSettings
 from pilotfish.experiments.units import MAX_UNITS, Units
 
 MAX_WAITING: Final = 1 << 16
 """Outcomes that may wait for earlier decisions' outcomes, about 30 MB; past it the earliest is judged at once."""
+
+LEAST_SIDE: Final = 1e-6
+"""Share of the smaller side from which on sides are compared; below it a stage would last for years."""
 
 _TREATMENT, _CONTROL, _METRICS = 1, 2, 2
 """Flags of a unit: seen on the policy's side, on the control's; from bit 2 on, one for each guardrail's outcome."""
@@ -43,7 +46,7 @@ class Evidence:
         visit: int,
         share: float,
         settings: RolloutSettings,
-        statistics: Statistics,
+        statistics: Statistics = CORE,
         max_units: int = MAX_UNITS,
     ) -> None:
         self.visit = visit
@@ -64,7 +67,7 @@ class Evidence:
         self._clock_us: int | None = None
         self._last_us: int | None = None
         self._active_us = 0
-        if 0.0 < share < 1.0:
+        if LEAST_SIDE <= share <= 1.0 - LEAST_SIDE:
             alpha = settings.srm_alpha / (1 + len(settings.guardrails))
             bound = max(1.0 / share, 1.0 / (1.0 - share))
             self.unit_ratio = statistics.ratio(share, alpha)

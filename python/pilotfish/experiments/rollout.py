@@ -136,9 +136,9 @@ def promote(
     if not state.share < target <= 1.0:
         raise InvalidInputError(f"to_share == {target:g}, must be in ({state.share:g}, 1]")
     closed = _closed(state, verdict, following, target)
-    if closed and not force:
+    if closed is not None and not force:
         raise StateError(f"promotion to {target:g} must wait: {closed}")
-    forced = bool(closed)
+    forced = closed is not None
     return _action(
         state,
         Kind.PROMOTE,
@@ -221,17 +221,17 @@ def apply(state: RolloutState, action: Action) -> RolloutState:
     return RolloutState(share=action.to_share, visit=state.visit + 1, held=held, since_us=action.at_us)
 
 
-def _closed(state: RolloutState, verdict: Verdict | None, following: float | None, target: float) -> str:
-    """Return why the gate to a share is closed; "" if it is open."""
+def _closed(state: RolloutState, verdict: Verdict | None, following: float | None, target: float) -> str | None:
+    """Return why the gate to a share is closed; None if it is open."""
     if state.held:
         return "the rollout is held, resume it first"
     if following is None or target > following:
         return f"the next stage is {following:g}" if following is not None else "no stage follows"
     if not state.share:
-        return ""
+        return None
     if verdict is None or (verdict.visit, verdict.share) != (state.visit, state.share):
         return "there is no verdict on the present stage"
-    return "" if verdict.judgement is Judgement.PASS else "; ".join(verdict.reasons)
+    return None if verdict.judgement is Judgement.PASS else "; ".join(verdict.reasons)
 
 
 def _operator(actor: str) -> str:

@@ -1,7 +1,9 @@
 """What the rollout needs of the core's anytime-valid statistics."""
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
+
+from pilotfish._core import ConfidenceSequence, SampleRatio
 
 
 class Sequence(Protocol):
@@ -36,7 +38,11 @@ class Ratio(Protocol):
 class Statistics(NamedTuple):
     """Where sequences and ratios come from: the core, unless a test brings a twin."""
 
-    sequence: Callable[[float, float, float, float, float], Sequence]
+    sequence: Callable[[float, float, float, float, float], Sequence] = ConfidenceSequence
     """Makes one of (low, high, mean_low, mean_high, alpha): values in [low, high], their mean in the other range."""
-    ratio: Callable[[float, float], Ratio]
+    ratio: Callable[[float, float], Ratio] = SampleRatio
     """Makes one of (expected_share, alpha)."""
+
+
+CORE: Final = Statistics()
+"""Those of the core."""

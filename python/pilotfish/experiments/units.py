@@ -48,4 +48,4 @@ class Units:
         while len(self._flags) > self._max_units:
             self._mask = 2 * self._mask + 1
             self._flags = {known: flags for known, flags in self._flags.items() if not known & self._mask}
-        return None if key & self._mask else before
+        return before

@@ -56,7 +56,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
     def plain(self) -> dict[str, Any]:
         """Return it as plain data for the audit log."""
-        plain: dict[str, Any] = msgspec.to_builtins(self)
+        plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
         return plain
 
 

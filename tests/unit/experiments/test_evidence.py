@@ -7,10 +7,10 @@ import pytest
 from pilotfish.exceptions import InvalidInputError
 from pilotfish.experiments.evidence import Evidence
 from pilotfish.experiments.observation import Observation
+from pilotfish.experiments.sequences import CORE
 from pilotfish.experiments.settings import RolloutSettings
 from pilotfish.experiments.units import Units
 from tests.unit.experiments.traffic import PLAN, SECOND_US, START_US, World, assignment_of, changed, feed, fresh
-from tests.unit.experiments.twins import TWINS
 
 SOUND = list(World(n=400).observations())
 
@@ -44,7 +44,7 @@ def recording(share: float, settings: RolloutSettings = PLAN) -> tuple[Evidence,
         made.append(Recorder(low, high, mean_low, mean_high, alpha))
         return made[-1]
 
-    return Evidence(1, share, settings, TWINS._replace(sequence=make)), made
+    return Evidence(1, share, settings, CORE._replace(sequence=make)), made
 
 
 def state_of(evidence: Evidence) -> list[object]:
@@ -260,3 +260,22 @@ def test_time_of_traffic_is_capped_gap_by_gap() -> None:
         evidence.decided(assignment_of(changed(SOUND[i], decided_us=START_US + at_s * SECOND_US)))
 
     assert evidence.active_s == 10 + 10 + 60 + 1 + 1
+
+
+def test_ratio_of_units_counts_each_unit_once() -> None:
+    evidence = fresh()
+    for i, observation in enumerate(SOUND * 3):
+        evidence.decided(assignment_of(changed(observation, decision_id=str(i))))
+
+    assert evidence.unit_ratio is not None
+    assert evidence.unit_ratio.count == len(SOUND)
+    assert evidence.unit_ratio.treatment_count == sum(o.in_treatment for o in SOUND)
+
+
+def test_clock_that_goes_back_keeps_no_outcome_waiting() -> None:
+    evidence = fresh()
+    evidence.settle(START_US + 10 * SECOND_US)
+    evidence.observe(changed(SOUND[0], decided_us=START_US, joined_us=START_US + SECOND_US // 2))
+    evidence.settle(START_US + SECOND_US // 2)
+
+    assert evidence.n_waiting == 0

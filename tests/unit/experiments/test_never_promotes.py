@@ -140,6 +140,7 @@ SCENARIOS: dict[str, tuple[Callable[[], Evidence], str]] = {
         "reward: 0 of 200 outcomes",
     ),
     "share 0": (lambda: feed(fresh(share=0.0), SOUND), "share 0: nobody is compared"),
+    "a share of next to nothing": (lambda: feed(fresh(share=1e-9), SOUND), "share 1e-09: nobody is compared"),
     "share 1": (lambda: feed(fresh(share=1.0), SOUND), "share 1: nobody is compared"),
 }
 

@@ -10,7 +10,6 @@ from pilotfish.engine.sides import unit_fraction
 from pilotfish.experiments.evidence import Evidence
 from pilotfish.experiments.observation import Assignment, Observation
 from pilotfish.experiments.settings import RolloutSettings
-from tests.unit.experiments.twins import TWINS
 
 PLAN = RolloutSettings(min_stage_s=600.0, settle_s=1.0, outcome_window_s=60.0)
 START_US = 1_700_000_000_000_000
@@ -62,7 +61,7 @@ def changed(observation: Observation, **changes: Any) -> Observation:  # noqa: A
 
 
 def fresh(share: float = 0.25, settings: RolloutSettings = PLAN, visit: int = 1, **more: Any) -> Evidence:  # noqa: ANN401
-    return Evidence(visit, share, settings, TWINS, **more)
+    return Evidence(visit, share, settings, **more)
 
 
 def feed(evidence: Evidence, observations: Iterator[Observation] | list[Observation]) -> Evidence:
