@@ -42,7 +42,7 @@ def demo_rollout(*, json_file: Path | None, seed: int, plot_file: Path) -> None:
         raise click.ClickException(str(error)) from error
     console.print(_summary(story.figures, story.victim), highlight=False)
     if json_file is not None:
-        json_file.write_text(json.dumps({"figures": figures, "lines": story.lines}, indent=2) + "\n")
+        json_file.write_text(json.dumps({"figures": story.figures, "lines": story.lines}, indent=2) + "\n")
     write_story(plot_file, story)
     console.print(f"Picture: {plot_file}", soft_wrap=True, highlight=False)
 

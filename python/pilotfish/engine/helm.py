@@ -82,7 +82,14 @@ class Helm:
         self._put_in_force(exposure, *servings)
 
     def change(
-        self, action: str, actor: str, reason: str, *, if_number: int | None = None, evidence: str = "", **fields: Any  # noqa: ANN401
+        self,
+        action: str,
+        actor: str,
+        reason: str,
+        *,
+        if_number: int | None = None,
+        evidence: str = "",
+        **fields: Any,  # noqa: ANN401
     ) -> Exposure:
         """Change what is in force from the next decision on; on record when it takes effect.
 

@@ -14,7 +14,7 @@ import msgspec
 from pilotfish.codes import Mode
 from pilotfish.engine.deciding import Decision
 from pilotfish.engine.engine import Engine
-from pilotfish.exceptions import PilotfishError, StateError
+from pilotfish.exceptions import ConflictError, InvalidInputError, PilotfishError, StateError
 from pilotfish.experience.exposures import LIVE, Exposure
 from pilotfish.experience.log import now_us
 from pilotfish.experience.record import LoggedDecision
@@ -23,10 +23,12 @@ from pilotfish.experiments.conservative import ConservativeGate
 from pilotfish.experiments.evidence import Evidence
 from pilotfish.experiments.joining import assignment_of, is_assigned, observation_of, was_policy
 from pilotfish.experiments.rollout import Action, Kind, RolloutState, promote, step
+from pilotfish.experiments.sequences import CORE
 from pilotfish.experiments.settings import RolloutSettings
 from pilotfish.experiments.verdict import Verdict, judge
 from pilotfish.rewards import RewardFunction
-from pilotfish.training.registry import Registry, SnapshotInfo
+from pilotfish.training.entry import SnapshotInfo
+from pilotfish.training.registry import Registry
 
 INTERVAL_S: Final = 0.25
 """Time between two looks at the evidence: with `settle_s`, what a breach may last once it shows."""
@@ -114,9 +116,9 @@ class Conductor:
             self._begin(exposure)
 
     def _begin(self, exposure: Exposure) -> None:
-        self._evidence = Evidence(exposure.stage, exposure.share, self.settings)
+        self._evidence = Evidence(exposure.stage, exposure.share, self.settings, CORE)
         loss = self.settings.conservative_loss
-        self._gate = None if loss is None else ConservativeGate(loss)
+        self._gate = None if loss is None else ConservativeGate(loss, CORE)
         self._awaited.clear()
 
     def _recall(self, exposure: Exposure) -> None:
@@ -213,19 +215,27 @@ class Conductor:
         exposure, verdict, _ = self.verdict()
         state = _state(exposure)
         if not version:
-            action = promote(
-                state, verdict, self.settings, actor=actor, reason=reason, now_us=now_us(), to_share=share, force=force
-            )
+            try:
+                action = promote(
+                    *(state, verdict, self.settings),
+                    actor=actor,
+                    reason=reason,
+                    now_us=now_us(),
+                    to_share=share,
+                    force=force,
+                )
+            except StateError as error:
+                raise _refused(str(error)) from error
             return self._act(exposure, action)
         policy = self._named(version)
         if policy == (exposure.policy or LIVE):
-            raise StateError(f"version == {version}, is the policy already; promote without a version")
+            raise _refused(f"version == {version}, is the policy already; promote without a version")
         control = (exposure.policy or LIVE) if state.share >= 1.0 else exposure.control
         if policy == control:
-            raise StateError(f"version == {version}, is the control already; roll back instead")
+            raise _refused(f"version == {version}, is the control already; roll back instead")
         to_share = self.settings.stages[0] if share is None else share
         if to_share > self.settings.stages[0] and not force:
-            raise StateError(f"rollout_share == {to_share:g}, must be {self.settings.stages[0]:g} unless forced")
+            raise _refused(f"rollout_share == {to_share:g}, must be {self.settings.stages[0]:g} unless forced")
         return self.engine.helm.change(
             str(Kind.PROMOTE),
             actor,
@@ -271,11 +281,17 @@ class Conductor:
         """
         live, exposure = self.engine.serves.live, self.engine.exposure
         info = self._registry.keep(live.model.frozen(), birth=live.birth, note=note, actor=actor, now_us=now_us())
-        self._registry.prune({info.sha256, exposure.policy, exposure.control}, now_us())
+        pinned = {name for name in (info.sha256, exposure.policy, exposure.control) if name not in {"", LIVE}}
+        self._registry.prune(pinned, now_us())
         return info
 
     def _named(self, version: str) -> str:
-        return LIVE if version == LIVE else self._registry.load(version).info.sha256
+        if version == LIVE:
+            return LIVE
+        try:
+            return self._registry.load(version).info.sha256
+        except ConflictError as error:  # a prefix of several
+            raise InvalidInputError(str(error), reason="MALFORMED_ID", metadata={"field": "policy_version"}) from error
 
     def _keep(self, note: str, actor: str) -> None:
         # So that there is something to go back to; never in the way of what is done.
@@ -283,6 +299,10 @@ class Conductor:
             self.keep(note, actor)
         except (PilotfishError, OSError) as error:
             logger.warning("the live model was not kept: %s", error)
+
+
+def _refused(why: str) -> StateError:
+    return StateError(why, reason="PROMOTION_REFUSED", metadata={"rule": why})
 
 
 def _state(exposure: Exposure) -> RolloutState:

@@ -47,10 +47,10 @@ class RolloutSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     are valid from the first outcome; this guards against what they do not know, such as an hour that was easy."""
     min_stage_s: float = 3600.0
     """Seconds of traffic, >= 0, that a stage lasts at least: outcomes such as quality are expected within an hour."""
-    settle_s: float = 5.0
+    settle_s: float = 0.5
     """Seconds in [0, 86400] for which an outcome waits so that outcomes are judged in the order of their decisions:
     else a side that fails fast or succeeds slowly would be judged by what comes first. Later outcomes count when they
-    come. 5 s covers most calls, and is what it may delay a rollback."""
+    come. It delays a rollback by so much: half a second covers most calls, and a breach must end within a second."""
     outcome_window_s: float = 600.0
     """Seconds, >= 0 and at most `min_stage_s`, after which a decision's outcome is missing. Whether more are missing on
     one side is judged only then, since one side may be slower. 10 min, as for completion in the reward."""

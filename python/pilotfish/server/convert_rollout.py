@@ -10,7 +10,7 @@ from pilotfish.experiments.verdict import Row
 from pilotfish.safety.breakers import BreakerView, State
 from pilotfish.safety.budgets import BudgetView
 from pilotfish.server.convert import ID_BYTES, NAME_BYTES, REASON_BYTES, number, refuse, text
-from pilotfish.training.registry import SnapshotInfo
+from pilotfish.training.entry import SnapshotInfo
 from pilotfish.v1 import control_service_pb2 as control
 
 PATH_BYTES: Final = 4096

@@ -1,10 +1,12 @@
 """The RPCs of the rollout: convert, call, convert."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from pilotfish.codes import Source
+from pilotfish.exceptions import NotFoundError, StateError
 from pilotfish.experience.exposures import Exposure
 from pilotfish.experience.log import now_us
 from pilotfish.experiments.conductor import Conductor
@@ -45,11 +47,13 @@ def rollout_methods(  # noqa: C901  a list of methods
 
     def promote(proto: control.PromoteRequest) -> control.PromoteResponse:
         version, share = convert.promotion_from(proto)
-        changed = conductor.promote(*convert.actor_from(proto), version=version, share=share, force=proto.force)
+        with _of_versions():
+            changed = conductor.promote(*convert.actor_from(proto), version=version, share=share, force=proto.force)
         return control.PromoteResponse(exposure=_message(changed))
 
     def rollback(proto: control.RollbackRequest) -> control.RollbackResponse:
-        changed = conductor.rollback(*convert.actor_from(proto), version=convert.version_from(proto))
+        with _of_versions():
+            changed = conductor.rollback(*convert.actor_from(proto), version=convert.version_from(proto))
         return control.RollbackResponse(exposure=_message(changed))
 
     def hold_rollout(proto: control.HoldRolloutRequest) -> control.HoldRolloutResponse:
@@ -65,17 +69,18 @@ def rollout_methods(  # noqa: C901  a list of methods
         return control.ListChangesResponse(changes=[_message(change) for change in changes])
 
     def list_model_versions(_: control.ListModelVersionsRequest) -> control.ListModelVersionsResponse:
-        response = control.ListModelVersionsResponse(faults=registry.faults())
+        response = control.ListModelVersionsResponse()
         for info in registry.list():
-            convert.version_to(info, response.versions.add())
+            if info.damage:
+                response.faults.append(f"{info.sha256 or 'a file'}: {info.damage}")
+            else:
+                convert.version_to(info, response.versions.add())
         return response
 
     def keep_model_version(proto: control.KeepModelVersionRequest) -> control.KeepModelVersionResponse:
         actor, note, path = convert.keeping_from(proto)
-        if path:
-            info = registry.add_file(Path(path), note=note, actor=actor, now_us=now_us())
-        else:
-            info = conductor.keep(note, actor)
+        with _of_versions():
+            info = registry.add_file(Path(path), now_us=now_us()) if path else conductor.keep(note, actor)
         response = control.KeepModelVersionResponse()
         convert.version_to(info, response.version)
         return response
@@ -96,6 +101,19 @@ def rollout_methods(  # noqa: C901  a list of methods
         Method(CONTROL_SERVICE, "KeepModelVersion", control.KeepModelVersionRequest, keep_model_version),
         Method(CONTROL_SERVICE, "ResetBreaker", control.ResetBreakerRequest, reset_breaker),
     )
+
+
+@contextmanager
+def _of_versions() -> Iterator[None]:
+    """Give errors that name no reason the one that they have where versions are handled."""
+    try:
+        yield
+    except (NotFoundError, StateError) as error:
+        error.reason = error.reason or (
+            "MODEL_VERSION_NOT_FOUND" if isinstance(error, NotFoundError) else "MODEL_VERSION_REFUSED"
+        )
+        error.metadata = error.metadata or {"rule": str(error)}
+        raise
 
 
 def _message(exposure: Exposure) -> control.Exposure:

@@ -40,7 +40,7 @@ def rollout_metrics(conductor: Conductor, registry: Registry) -> Iterator[Metric
             "What is wrong with the experiment itself; no stage passes meanwhile.",
             len(evidence.faults()),
         ),
-        ("model_versions_kept", "Kept model versions.", len(registry.list())),
+        ("model_versions_kept", "Kept model versions.", len(registry)),
     ):
         yield GaugeMetricFamily(f"pilotfish_{name}", help_text, float(value))
     columns = {

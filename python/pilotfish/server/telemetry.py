@@ -174,7 +174,9 @@ class Telemetry(Collector):
                 continue
             family = CounterMetricFamily(name, help_text, labels=[label])
             seen = sorted(str(detail) for counted, detail in counts if counted == what)
-            for value in seen if values is None else values:  # each from the start, so that the first increase is seen by rate()
+            for value in (
+                seen if values is None else values
+            ):  # each from the start, so that the first increase is seen by rate()
                 key, shown = (value, value) if isinstance(value, str) else (int(value), value.name.lower())
                 family.add_metric([shown], counts.get((what, key), 0))
             yield family

@@ -215,6 +215,10 @@ class Registry:
                 listed.append(SnapshotInfo(sha256="", sequence=0, kept_us=0, size_bytes=size_bytes, damage=damage))
         return listed
 
+    def __len__(self) -> int:
+        """Return how many files are named like snapshots; none is read."""
+        return sum(1 for _ in self._entries())
+
     def _info(self, entry: Entry) -> SnapshotInfo | None:
         """Return what an entry is, or None if it has gone meanwhile."""
         try:

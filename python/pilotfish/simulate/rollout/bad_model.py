@@ -28,6 +28,5 @@ def write_bad_model(table: Table, directory: Path, seed: int) -> Path:
         place = rng.randrange(len(modules))
         features = reserved_features(request.task, 0, None, None)
         model.learn(features, request.query, modules[place], Signal.QUALITY - 1, 1.0 - request.qualities[place])
-    registry = Registry(directory)
-    kept = registry.keep(model, birth=0, note="a wrong sign", actor="demo", now_us=time.time_ns() // 1000)
-    return registry.path_of(kept.sha256)
+    Registry(directory).keep(model, birth=0, note="a wrong sign", actor="demo", now_us=time.time_ns() // 1000)
+    return next(directory.glob("*.snapshot"))
