@@ -1,5 +1,6 @@
-"""Whether an answer broke something, told from the request, the configuration and what was served before; nothing of the
-code under test is asked.
+"""Whether an answer broke something, told from the request, the configuration and what was served before.
+
+Nothing of the code under test is asked.
 """
 
 import math

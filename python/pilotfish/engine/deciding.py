@@ -305,10 +305,11 @@ class Decider:
         *,
         greedily: bool = False,
     ) -> _Answer:
+        if serving is None:  # told when it could not be loaded
+            self._counters["policy_failed", 0] += 1
+            return _Answer(fault=Reason.POLICY_FAILED)
         candidates = request.candidates
         try:
-            if serving is None:
-                return self._missing()
             choice = serving.model.decide(
                 decision_id,
                 request.task.features,

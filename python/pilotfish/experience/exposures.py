@@ -50,8 +50,8 @@ _COLUMNS: Final = (
     "sequence, time_us, action, actor, reason, mode, rollout_share, policy, control, held, paused, stage,"
     " decision_sequence, signal_sequence, evidence"
 )
-_INSERT: Final = (  # the columns are the line above
-    f"INSERT INTO exposure_change ({_COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+_INSERT: Final = (
+    f"INSERT INTO exposure_change ({_COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"  # noqa: S608  the columns above
     " (SELECT COALESCE(MAX(sequence), 0) FROM decision), (SELECT COALESCE(MAX(sequence), 0) FROM signal_value), ?"
     f" RETURNING {_COLUMNS}"
 )
@@ -83,7 +83,7 @@ def append_exposure(log: ExperienceLog, before: Exposure, after: Exposure) -> Ex
 
 def exposures(log: ExperienceLog, limit: int) -> list[Exposure]:
     """Return the newest changes, newest first."""
-    query = f"SELECT {_COLUMNS} FROM exposure_change ORDER BY sequence DESC LIMIT ?"
+    query = f"SELECT {_COLUMNS} FROM exposure_change ORDER BY sequence DESC LIMIT ?"  # noqa: S608  the columns above
     with log.reading() as connection:
         return [_read(row) for row in connection.execute(query, (limit,)).fetchall()]
 

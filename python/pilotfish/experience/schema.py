@@ -30,7 +30,7 @@ _FROM_1: Final = (
     INSERT INTO signal_value
         SELECT sequence, decision_sequence, signal, value, time_us, learned, served_module, 0 FROM signal_value_1;
     DROP TABLE signal_value_1;
-    """
+    """  # noqa: S608  no part of it comes from outside
     + _TO_4,
 )
 """What goes before and after the making of today's tables. Version 2 lets a default stand beside a later measurement;

@@ -111,7 +111,7 @@ RULES: Final = (
     Rule(Reason.DATA_TOO_LARGE, "safety.max_data_size_bytes", _data_too_large_here),
     Rule(Reason.DEADLINE_TOO_SHORT, "safety.min_deadline_s", _deadline_too_short),
 )
-"""In the order in which they are asked; a module is removed by the first rule that it breaks. Rules in CEL come last."""
+"""In the order in which they are asked; a module is removed by the first that it breaks. Rules in CEL come last."""
 
 
 class Legality:

@@ -279,13 +279,8 @@ def _broken_rules(settings: Settings) -> Iterator[str]:
         return
     if fault := _fault_of_policy(settings, rewards):
         yield fault
-    if settings.safety.rules:
-        from pilotfish.safety.legal_set import Legality  # noqa: PLC0415  the defaults need no check
-
-        try:
-            Legality(settings.safety.constraints())
-        except InvalidInputError as error:
-            yield f"safety.rules == {_shown(settings.safety.rules)}, {error}"
+    if fault := _fault_of_rules(settings):
+        yield fault
 
 
 def _is_loopback(host: str) -> bool:
@@ -293,6 +288,18 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _fault_of_rules(settings: Settings) -> str:
+    if not settings.safety.rules:
+        return ""
+    from pilotfish.safety.legal_set import Legality  # noqa: PLC0415  the defaults need no check
+
+    try:
+        Legality(settings.safety.constraints())
+    except InvalidInputError as error:
+        return f"safety.rules == {_shown(settings.safety.rules)}, {error}"
+    return ""
 
 
 def _fault_of_policy(settings: Settings, rewards: RewardFunction) -> str:

@@ -30,8 +30,9 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 def call(engine: Engine, name: str, request: Any) -> Any:  # noqa: ANN401  messages of any kind
-    methods = {method.name: method.call for method in (*data_methods(engine), *control_methods(engine))}
-    return methods[name](request)
+    methods = {method.name: method for method in (*data_methods(engine), *control_methods(engine))}
+    method = methods[name]
+    return method.timed_call(request, None) if method.timed_call else method.call(request) if method.call else None
 
 
 def decided(engine: Engine) -> str:

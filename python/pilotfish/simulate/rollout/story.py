@@ -165,7 +165,7 @@ class _Stage:
         raise StateError(f"act {act!r} did not end within {ACT_S[act]:g} s: verdict {now.verdict}: {reasons}")
 
     async def _pass(self, is_over: Callable[[], bool]) -> None:
-        while not is_over():
+        while not is_over():  # noqa: ASYNC110  the hub counts, it does not signal
             await asyncio.sleep(POLL_S)
 
     def _note(self, now: GetRolloutResponse) -> None:
