@@ -48,10 +48,10 @@ def demo_rollout(*, json_file: Path | None, seed: int, plot_file: Path) -> None:
 
 
 def _summary(figures: Mapping[str, float], victim: str) -> str:
-    return (
-        f"\n{figures['tasks']:.0f} tasks in {figures['seconds']:.0f} s. 5 % to 100 % in {figures['rise_s']:.0f} s; the"
-        f" bad version was back at 0 after {figures['rollback_s']:.1f} s and {figures['harmed']:.0f} tasks; {victim} was"
-        f" ejected {figures['ejection_s']:.1f} s after it died, got {figures['dead_share']:.1%} of the tasks while dead"
-        f" and was back {figures['return_s']:.1f} s after it healed.\nMean quality {figures['quality']:.3f}; the hub's own"
-        f" choice {figures['baseline_quality']:.3f}."
+    told = (
+        "{tasks:.0f} tasks in {seconds:.0f} s. 5 % to 100 % in {rise_s:.0f} s; the bad version was back at 0 after"
+        " {rollback_s:.1f} s and {harmed:.0f} tasks; {victim} was ejected {ejection_s:.1f} s after it died, got"
+        " {dead_share:.1%} of the tasks while dead and was back {return_s:.1f} s after it healed.\n"
+        "Mean quality {quality:.3f}; the hub's own choice {baseline_quality:.3f}."
     )
+    return "\n" + told.format(victim=victim, **figures)

@@ -89,6 +89,7 @@ class Helm:
         *,
         if_number: int | None = None,
         evidence: str = "",
+        begins_stage: bool = False,
         **fields: Any,  # noqa: ANN401
     ) -> Exposure:
         """Change what is in force from the next decision on; on record when it takes effect.
@@ -99,6 +100,7 @@ class Helm:
             reason: Why.
             if_number: Only if this change is still the last one; what rests on evidence must not overrule a person.
             evidence: JSON; what it rests on.
+            begins_stage: Whether evidence is gathered anew although the same models serve the same shares.
             fields: Fields of `Exposure` that change.
 
         Raises:
@@ -113,7 +115,7 @@ class Helm:
             after = msgspec.structs.replace(before, **known, **fields)
             policy = self._serving(after.policy or LIVE)
             champion = self._serving(after.control)
-            exposure = append_exposure(self._log, before, after)
+            exposure = append_exposure(self._log, before, after, begins_stage=begins_stage)
             self._put_in_force(exposure, policy, champion)
             return exposure
 

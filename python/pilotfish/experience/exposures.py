@@ -59,18 +59,19 @@ _STAGE: Final = ("mode", "rollout_share", "policy", "control")
 """What evidence is of: a change of any of these begins a stage."""
 
 
-def append_exposure(log: ExperienceLog, before: Exposure, after: Exposure) -> Exposure:
+def append_exposure(log: ExperienceLog, before: Exposure, after: Exposure, *, begins_stage: bool = False) -> Exposure:
     """Append a change, durable on return, and return it with its number, time, stage and place in the log.
 
     Args:
         log: Where.
         before: What has been in force; only the holder of the engine's steering lock knows.
         after: What shall be; its number, time, stage and places are not read.
+        begins_stage: Whether a stage begins although the same models serve the same shares.
 
     Raises:
         sqlite3.Error: The log cannot be written; nothing was.
     """
-    begins_stage = any(getattr(before, name) != getattr(after, name) for name in _STAGE)
+    begins_stage = begins_stage or any(getattr(before, name) != getattr(after, name) for name in _STAGE)
     with log.transaction() as connection:
         (number,) = connection.execute("SELECT COALESCE(MAX(sequence), 0) + 1 FROM exposure_change").fetchone()
         row = (

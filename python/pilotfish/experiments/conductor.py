@@ -22,7 +22,7 @@ from pilotfish.experience.signals import SignalRow, Use
 from pilotfish.experiments.conservative import ConservativeGate
 from pilotfish.experiments.evidence import Evidence
 from pilotfish.experiments.joining import assignment_of, is_assigned, observation_of, was_policy
-from pilotfish.experiments.rollout import Action, Kind, RolloutState, promote, step
+from pilotfish.experiments.rollout import AUTOMATIC, Action, Kind, RolloutState, promote, restart, step
 from pilotfish.experiments.sequences import CORE
 from pilotfish.experiments.settings import RolloutSettings
 from pilotfish.experiments.verdict import Verdict, judge
@@ -30,6 +30,8 @@ from pilotfish.rewards import RewardFunction
 from pilotfish.training.entry import SnapshotInfo
 from pilotfish.training.registry import Registry
 
+KEEP_EVERY_US: Final = 86_400 * 1_000_000
+"""The live model is kept when another is born, before each promotion, and once a day."""
 INTERVAL_S: Final = 0.25
 """Time between two looks at the evidence: with `settle_s`, what a breach may last once it shows."""
 AWAITED_MAX: Final = 1 << 17
@@ -57,6 +59,8 @@ class Conductor:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pilotfish-conductor", daemon=True)
         self._awaited: dict[bytes, bool] = {}
+        self._changes = engine.counters["change", 0]
+        self._kept_birth, self._kept_us = engine.serves.live.birth, now_us()
         self._begin(engine.exposure)
         self._recall(engine.exposure)
         if settings.conservative_loss is not None:
@@ -157,9 +161,15 @@ class Conductor:
         Raises:
             sqlite3.Error: The log cannot be written; nothing has changed, and the next look tries again.
         """
+        self._keep_now_and_then()
         exposure, verdict, _ = self.verdict()
         if exposure.mode is not Mode.ROLLOUT:
             return None
+        if (changes := self.engine.counters["change", 0]) != self._changes:
+            # What the stage has shown is of a world that has passed: a mean over both would hide what holds now.
+            self._changes = changes
+            reason = "the world has changed, and the live model was born again"
+            return self._act(exposure, restart(_state(exposure), actor=AUTOMATIC, reason=reason, now_us=now_us()))
         action = step(_state(exposure), verdict, self.settings, now_us())
         if action is None:
             return None
@@ -178,6 +188,7 @@ class Conductor:
             mode=Mode.ROLLOUT,
             rollout_share=action.to_share,
             held=exposure.held or action.kind is Kind.ROLLBACK,
+            begins_stage=action.kind is Kind.RESTART,
         )
         logger.warning(
             "%s: the policy's share is %g, was %g: %s",
@@ -284,6 +295,13 @@ class Conductor:
         pinned = {name for name in (info.sha256, exposure.policy, exposure.control) if name not in {"", LIVE}}
         self._registry.prune(pinned, now_us())
         return info
+
+    def _keep_now_and_then(self) -> None:
+        birth = self.engine.serves.live.birth
+        if birth == self._kept_birth and now_us() - self._kept_us < KEEP_EVERY_US:
+            return
+        self._kept_birth, self._kept_us = birth, now_us()
+        self._keep("a birth" if birth else "a day", AUTOMATIC)
 
     def _named(self, version: str) -> str:
         if version == LIVE:

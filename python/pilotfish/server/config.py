@@ -277,10 +277,7 @@ def _broken_rules(settings: Settings) -> Iterator[str]:
         name = re.split(r"\W", str(error), maxsplit=1)[0]
         yield f"rewards.{name} == {_shown(getattr(settings.rewards, name))}, {error}"
         return
-    if fault := _fault_of_policy(settings, rewards):
-        yield fault
-    if fault := _fault_of_rules(settings):
-        yield fault
+    yield from filter(None, (_fault_of_policy(settings, rewards), _fault_of_rules(settings)))
 
 
 def _is_loopback(host: str) -> bool:
