@@ -1,7 +1,7 @@
 """Model states and snapshots taken apart, changed and sealed again with good checksums: what only a forger would write.
 
-A second reading of the core's layout (`rust_core/kernel/src/model/state.rs`): postcard, in which whole numbers are LEB128,
-floats eight bytes little endian, and texts and lists begin with their length.
+A second reading of the core's layout (`rust_core/kernel/src/model/state.rs`): postcard, in which whole numbers are
+LEB128, floats eight bytes little endian, and texts and lists begin with their length.
 """
 
 import hashlib
@@ -130,7 +130,8 @@ def _write(kind: Any, value: Any) -> bytes:  # noqa: ANN401
     if kind is int:
         return varint(value)
     if kind is str:
-        return varint(len(value.encode())) + value.encode()
+        encoded: bytes = value.encode()
+        return varint(len(encoded)) + encoded
     if kind is VECTOR:
         return varint(len(value)) + struct.pack(f"<{len(value)}d", *value)
     if isinstance(kind[0], tuple):
