@@ -263,7 +263,7 @@ def test_what_is_no_regular_file_of_a_bearable_size_is_refused(tmp_path: Path) -
     assert registry.list() == []
     assert registry.add_file(path, now_us=0).sha256 == sha256
     with pytest.raises(StateError, match=rf"^snapshot has \d+ bytes, must be at most {len(content)}$"):
-        keep(registry, 11)
+        registry.keep(learned(11), birth=0, note="n" * 200, actor="test", now_us=0)
     # A link in the directory itself is not followed either.
     planted = tmp_path / "registry" / f"{2:010d}-{0:018d}-{'a' * 64}.snapshot"
     planted.symlink_to(path)
