@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pilotfish.codes import Mode
+from pilotfish.codes import Mode, Reason
 from pilotfish.engine.deciding import Decision
 from pilotfish.engine.engine import Engine
 from pilotfish.exceptions import ConflictError, InvalidInputError, PilotfishError, StateError
@@ -95,6 +95,8 @@ class Conductor:
         record = decision.record
         if record.stage != self._evidence.visit:
             return
+        self._n_decided += 1
+        self._n_held_back += int(Reason.HELD_BACK) in record.reasons
         if self._gate is not None:
             self._gate.served(by_policy=was_policy(record))
             if len(self._awaited) >= AWAITED_MAX:
@@ -124,6 +126,7 @@ class Conductor:
         loss = self.settings.conservative_loss
         self._gate = None if loss is None else ConservativeGate(loss, CORE)
         self._awaited.clear()
+        self._n_decided = self._n_held_back = 0
 
     def _recall(self, exposure: Exposure) -> None:
         """Take in again what the log holds of the present stage."""
@@ -145,6 +148,11 @@ class Conductor:
         with self._lock:
             self._look_for_a_new_stage()
             return self._gate is None or self._gate.may_explore()
+
+    @property
+    def held_back_share(self) -> float:
+        """Share of the stage's decisions that the conservative gate gave to the control."""
+        return self._n_held_back / self._n_decided if self._n_decided else 0.0
 
     # -- judging ---------------------------------------------------------------------------------------------------
 
