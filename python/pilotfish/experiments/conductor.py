@@ -172,7 +172,7 @@ class Conductor:
         changed = self.engine.helm.change(
             str(action.kind),
             action.actor,
-            action.reason,
+            _on_record(action.reason, forced=action.forced),
             if_number=exposure.number,
             evidence=msgspec.json.encode(action.evidence).decode() if action.evidence else "",
             mode=Mode.ROLLOUT,
@@ -224,9 +224,9 @@ class Conductor:
                     to_share=share,
                     force=force,
                 )
-            except StateError as error:
+                return self._act(exposure, action)
+            except StateError as error:  # the gate holds, or what was in force has changed since it was looked at
                 raise _refused(str(error)) from error
-            return self._act(exposure, action)
         policy = self._named(version)
         if policy == (exposure.policy or LIVE):
             raise _refused(f"version == {version}, is the policy already; promote without a version")
@@ -239,7 +239,7 @@ class Conductor:
         return self.engine.helm.change(
             str(Kind.PROMOTE),
             actor,
-            f"{reason} (forced)" if force else reason,
+            _on_record(reason, forced=force),
             mode=Mode.ROLLOUT,
             rollout_share=to_share,
             policy="" if policy == LIVE else policy,
@@ -299,6 +299,10 @@ class Conductor:
             self.keep(note, actor)
         except (PilotfishError, OSError) as error:
             logger.warning("the live model was not kept: %s", error)
+
+
+def _on_record(reason: str, *, forced: bool) -> str:
+    return f"{reason} (forced)".lstrip() if forced else reason
 
 
 def _refused(why: str) -> StateError:
