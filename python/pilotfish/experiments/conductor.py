@@ -15,7 +15,7 @@ from pilotfish.codes import Mode
 from pilotfish.engine.deciding import Decision
 from pilotfish.engine.engine import Engine
 from pilotfish.exceptions import ConflictError, InvalidInputError, PilotfishError, StateError
-from pilotfish.experience.exposures import LIVE, Exposure
+from pilotfish.experience.exposures import LIVE, Exposure, stage_begin
 from pilotfish.experience.log import now_us
 from pilotfish.experience.record import LoggedDecision
 from pilotfish.experience.signals import SignalRow, Use
@@ -126,8 +126,9 @@ class Conductor:
         if not 0.0 < exposure.share < 1.0 and self._gate is None:
             return
         log = self.engine.log
-        decided = ((logged.time_us, 0, logged) for logged in log.decisions(exposure.decision_sequence))
-        counted = (row for row in log.signals(exposure.signal_sequence) if row.use in {Use.LEARNED, Use.PAUSED})
+        decision, signal = stage_begin(log, exposure)
+        decided = ((logged.time_us, 0, logged) for logged in log.decisions(decision))
+        counted = (row for row in log.signals(signal) if row.use in {Use.LEARNED, Use.PAUSED})
         calls = groupby(counted, key=lambda row: (row.time_us, row.decision_sequence))
         happened = ((time_us, 1, (sequence, list(rows))) for (time_us, sequence), rows in calls)
         what: Any
@@ -155,6 +156,7 @@ class Conductor:
         """Look at the evidence; return what is in force if that changed it.
 
         Raises:
+            StateError: Somebody has changed what is in force meanwhile; that stands.
             sqlite3.Error: The log cannot be written; nothing has changed, and the next look tries again.
         """
         exposure, verdict, _ = self.verdict()
