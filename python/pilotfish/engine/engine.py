@@ -36,7 +36,6 @@ from pilotfish.safety.settings import SafetySettings
 
 logger = logging.getLogger(__name__)
 
-
 Growth: TypeAlias = Literal["off", "background", "inline"]
 
 
@@ -172,20 +171,22 @@ class Engine:
 
     def _follow(self, decision: Decision, *, is_fresh: bool) -> None:
         if is_fresh:  # neither a repeat nor unlogged
-            for follower in self.followers:
-                try:
-                    follower.decided(decision)
-                except Exception:
-                    # The decision is on record and must be answered.
-                    self.counters["following_failed", 0] += 1
-                    logger.exception("what follows a decision failed")
+            self._tell(lambda follower: follower.decided(decision))
         self._join_parked(decision)
 
     def _on_outcome(self, decision: LoggedDecision, rows: Sequence[SignalRow]) -> None:
         values = [(row.signal, row.value) for row in rows]
         self.safeguards.observe(decision.module, decision.decision_id, values, time.monotonic())
+        self._tell(lambda follower: follower.happened(decision, rows))
+
+    def _tell(self, tell: Callable[[Follower], None]) -> None:
         for follower in self.followers:
-            follower.happened(decision, rows)
+            try:
+                tell(follower)
+            except Exception:
+                # What it was told of is on record and must be answered, and the others must hear of it.
+                self.counters["following_failed", 0] += 1
+                logger.exception("what follows decisions and outcomes failed")
 
     def _on_transition(self, module: str, before: State, after: State) -> None:
         self.counters["breaker", after.name.lower()] += 1

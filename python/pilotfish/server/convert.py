@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, NoReturn
 
-from pilotfish.codes import Mode, Signal
+from pilotfish.codes import Signal
 from pilotfish.exceptions import InvalidInputError
 from pilotfish.request import RESERVED_PREFIX, Feature, Features, Module, Outcome, Request, Task, reserved_features
 from pilotfish.rewards import DEFAULT_HALF_VALUES, MAXIMUM, weight_vector
-from pilotfish.v1 import control_service_pb2, decision_service_pb2, outcome_service_pb2, policy_pb2
+from pilotfish.v1 import decision_service_pb2, outcome_service_pb2, policy_pb2
 
 NAME_BYTES: Final = 64
 ID_BYTES: Final = 128
@@ -111,25 +111,6 @@ def decision_id_from(text: str) -> str:
     if len(text) != DECISION_ID_DIGITS or not _HEX.issuperset(text):
         refuse("MALFORMED_ID", "decision_id", "must be 32 lower-case hexadecimal digits", text[:DECISION_ID_DIGITS])
     return text
-
-
-def mode_from(proto: control_service_pb2.SetModeRequest) -> tuple[Mode, float | None, str, str]:
-    """Return mode, share, actor and reason.
-
-    Raises:
-        InvalidInputError: As above.
-    """
-    if proto.mode not in {int(mode) for mode in Mode}:
-        refuse("UNKNOWN_ENUM_VALUE", "mode", f"must be one of {', '.join(mode.name for mode in Mode)}", proto.mode)
-    mode = Mode(proto.mode)
-    share = proto.rollout_share if proto.HasField("rollout_share") else None
-    if share is not None:
-        if mode is not Mode.ROLLOUT:
-            refuse("FIELD_CONFLICT", "rollout_share", "is taken by mode ROLLOUT only")
-        number(share, "rollout_share", 0.0, 1.0)
-    if not proto.actor:
-        refuse("FIELD_REQUIRED", "actor", "must say who changes the mode")
-    return mode, share, text(proto.actor, "actor", ID_BYTES), text(proto.reason, "reason", REASON_BYTES)
 
 
 def check_batch(n_entries: int, at_most: int) -> None:

@@ -15,6 +15,7 @@ from pilotfish.experience.signals import Kind
 from pilotfish.request import Request
 from pilotfish.rewards import REWARD_VERSION
 from pilotfish.server import convert, convert_decision
+from pilotfish.server.convert_rollout import mode_from
 from pilotfish.server.status import status_of
 from pilotfish.v1 import control_service_pb2 as control
 from pilotfish.v1 import decision_service_pb2 as decisions
@@ -130,7 +131,7 @@ def control_methods(engine: Engine) -> Sequence[Method]:
         return control.ListModulesResponse(modules=[convert.module_to(module) for module in engine.modules])
 
     def set_mode(proto: control.SetModeRequest) -> control.SetModeResponse:
-        engine.set_mode(*convert.mode_from(proto))
+        engine.set_mode(*mode_from(proto))
         return control.SetModeResponse(mode=int(engine.mode), rollout_share=engine.rollout_share)  # type: ignore[arg-type]
 
     def explain_decision(proto: control.ExplainDecisionRequest) -> control.ExplainDecisionResponse:
