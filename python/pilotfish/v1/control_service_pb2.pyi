@@ -418,7 +418,7 @@ class Exposure(google.protobuf.message.Message):
     action: builtins.str
     """What was done: `set_mode`, `promote`, `rollback`, `hold`, `resume`, `pause_learning`, `resume_learning` or `begin`."""
     actor: builtins.str
-    """Who; `pilotfish` for what it did by itself."""
+    """Who; `automatic` for what the sidecar did by itself, which nobody else may call themselves."""
     reason: builtins.str
     """Why."""
     mode: pilotfish.v1.policy_pb2.Mode.ValueType
@@ -673,7 +673,7 @@ class BudgetState(google.protobuf.message.Message):
     module: builtins.str
     """The module."""
     rule: builtins.str
-    """The rule: `budgets.calls_per_minute`."""
+    """The rule: `budget.calls_per_minute`."""
     used: builtins.float
     """What is used, in the rule's unit."""
     limit: builtins.float
