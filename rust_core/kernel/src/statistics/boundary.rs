@@ -12,8 +12,7 @@ const COUNT_MAX: f64 = 1e6;
 /// Beyond, so that the interval goes on shrinking: further bets, each of which carries a quarter of the one before.
 const FURTHER_BETS: i32 = 8;
 const FURTHER_RATIO: f64 = 0.25;
-/// Share of the wealth that is bet on the expected count, if there is one. The rest finds what is far from expected: at 10
-/// times the count or a tenth of it the bound on ln wealth is about ln 40 lower.
+/// Share of the wealth that is bet on the expected count, if there is one. The rest finds what is far from expected.
 const TUNED_SHARE: f64 = 0.8;
 
 /// Sums of powers of ξ = X − centre, from the second to the fourth.
@@ -162,4 +161,92 @@ fn remainder(stake: f64) -> f64 {
         (power, index) = (power * stake, index + 1.0);
     }
     sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEPTH: f64 = 3.0;
+
+    fn boundary() -> Boundary {
+        Boundary::new(DEPTH, 1.0, libm::log(40.0), Some(400.0))
+    }
+
+    #[test]
+    fn the_remainder_is_its_closed_form() {
+        // (ln(1/(1 − y)) − y − y²/2 − y³/3) / y⁴ at y = 1/2, and 1/4 + y/5 for a small one.
+        let closed = (libm::log(2.0) - 0.5 - 0.125 - 1.0 / 24.0) * 16.0;
+        assert!((remainder(0.5) - closed).abs() < 1e-14);
+        assert!((remainder(1e-6) - 0.250_000_2).abs() < 1e-12);
+    }
+
+    #[test]
+    fn bets_share_one_wealth_and_the_expected_count_has_four_fifths() {
+        let boundary = boundary();
+        let weights: Vec<f64> = boundary.bets.iter().map(|bet| libm::exp(bet.weight_ln)).collect();
+        assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-14);
+        let tuned = boundary.bets.last().unwrap();
+        assert!((libm::exp(tuned.weight_ln) - 0.8).abs() < 1e-14);
+        assert!((tuned.lambda - libm::sqrt(2.0 * libm::log(40.0) / 400.0)).abs() < 1e-15);
+        assert!(boundary.bets.iter().all(|bet| bet.lambda * DEPTH < 0.8 + 1e-15));
+    }
+
+    #[test]
+    fn two_observations_by_hand() {
+        // y = 1/2, c = 1: costs 1/8, −1/24 and κ/16 of ξ = 1 and ξ = −1/2.
+        let costs = [0.125, -1.0 / 24.0, remainder(0.5) / 16.0];
+        let bet = Bet { weight_ln: 0.0, lambda: 0.5, costs };
+        let mut powers = Powers::default();
+        powers.add(1.0);
+        powers.add(-0.5);
+        assert_eq!(powers, Powers { second: 1.25, third: 0.875, fourth: 1.0625 });
+        let by_hand = 0.5 * 0.7 - 1.25 / 8.0 + 0.875 / 24.0 - 1.0625 / 16.0 * remainder(0.5);
+        assert!((bet.exponent(0.7, powers) - by_hand).abs() < 1e-15);
+    }
+
+    #[test]
+    fn the_deepest_observation_is_charged_exactly_and_none_too_little() {
+        for bet in &boundary().bets {
+            for step in 0..=200_u32 {
+                let residual = -DEPTH + f64::from(step) * 0.05;
+                let mut powers = Powers::default();
+                powers.add(residual);
+                let spare = libm::log1p(bet.lambda * residual) - (bet.lambda * residual - bet.cost(powers));
+                assert!(spare >= -1e-15, "{bet:?} at {residual}: {spare}");
+                assert!(step > 0 || spare <= 1e-12, "{bet:?}: {spare}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_coin_makes_a_bettor_richer_than_the_mean_allows() {
+        // Observations −2 or 4 with mean μ in [−1, 1], centre x̂ in [−1, 1]: depth 3. E exp(λ(X − μ) − cost) <= 1.
+        for bet in &boundary().bets {
+            for (mean, centre) in (0..=20_u32).flat_map(|i| (0..=20_u32).map(move |j| (i, j))) {
+                let (mean, centre) = (f64::from(mean) / 10.0 - 1.0, f64::from(centre) / 10.0 - 1.0);
+                let chance = (mean + 2.0) / 6.0;
+                let expected: f64 = [(-2.0, 1.0 - chance), (4.0, chance)]
+                    .map(|(value, weight)| {
+                        let mut powers = Powers::default();
+                        powers.add(value - centre);
+                        weight * libm::exp(bet.lambda * (value - mean) - bet.cost(powers))
+                    })
+                    .iter()
+                    .sum();
+                assert!(expected <= 1.0 + 1e-12, "{bet:?}, mean {mean}, centre {centre}: {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_distance_is_where_the_threshold_is_reached() {
+        let mut powers = Powers::default();
+        for step in 0..2_000_u32 {
+            let distance = boundary().distance(powers);
+            assert!(boundary().is_reached(distance * (1.0 + 1e-9), powers), "{powers:?}: {distance}");
+            assert!(!boundary().is_reached(distance * (1.0 - 1e-9), powers), "{powers:?}: {distance}");
+            powers.add(f64::from(step % 7) - 3.0);
+        }
+    }
 }
