@@ -243,6 +243,23 @@ def test_modules_and_calls_that_are_long_over_are_forgotten() -> None:
     assert len(used._tight) == len(used._calls) == 0  # noqa: SLF001 - nothing else shows it
 
 
+def test_a_module_that_is_used_again_outlives_later_ones() -> None:
+    used = budgets(calls_per_minute=1)
+    for module, now_s in (("a", 0.0), ("b", 1.0), ("a", 3000.0)):
+        call(used, str(now_s).encode(), now_s, module=module)
+
+    assert used.snapshot(3700.0).keys() == {"a"}
+
+
+def test_a_module_that_is_free_again_is_not_looked_at_any_more() -> None:
+    used = budgets(calls_per_minute=1)
+    call(used, b"a", 0.0)
+
+    used.spent(["m"], 60.0)
+
+    assert used._tight == {}  # noqa: SLF001 - the fast path, which nothing else shows
+
+
 def test_memory_is_bounded_by_the_limit_and_costs_are_merged_only_in_busy_hours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
