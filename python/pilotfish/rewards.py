@@ -24,7 +24,7 @@ the unbounded signals: it needs one number (where utility is one half), never cl
 **Missing is not zero.** A signal that was not reported teaches nothing, unless a default is configured: then, once the
 window after the decision has passed without the signal, the default is logged and learned in its place. Whichever is
 first on the log counts. A measurement that comes after its default is kept and counted, and not learned: sums cannot
-forget the default. A fold for training may take it in time instead (`engine.fold`, `late_in_time`).
+forget the default. A fold for training may take it in time instead (`engine.folding.fold`, `late_in_time`).
 
 **Censoring.** A value v that is only a lower bound (a call was cut off at a time-out) leaves utilities in
 [0, h / (h + v)] possible. It teaches the middle, h / (2 (h + v)), so the error is at most that. Whether a value is a

@@ -9,7 +9,8 @@ import importlib, pkgutil
 for part in ("cli", "client", "engine", "experience", "safety", "server", "v1"):
     package = importlib.import_module(f"pilotfish.{part}")
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        if not module.name.endswith("__main__"):
+        # The dashboard is what `pilotfish top` imports, which needs the extra `cli`.
+        if not module.name.endswith(("__main__", "cli.dashboard")):
             importlib.import_module(module.name)
 """
 

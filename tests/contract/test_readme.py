@@ -14,6 +14,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from pilotfish.server.config import load
+from pilotfish.server.settings import Settings
 from tests.contract.checkout import ROOT
 from tests.contract.readme_blocks import Call, blocks, calls, commands, start_command
 
@@ -73,6 +75,15 @@ def test_each_file_that_the_readme_links_to_exists() -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", PAGE)
 
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_each_configuration_of_the_readme_is_one(tmp_path: Path) -> None:
+    written = [block.body for block in blocks(PAGE) if block.language == "yaml"]
+    assert written
+    for number, body in enumerate(written):
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(body)
+        assert load(environ={}, file=file).settings != Settings()
 
 
 def test_each_block_says_what_it_is() -> None:

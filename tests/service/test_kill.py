@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from pilotfish import v1
-from pilotfish.engine.engine import fold
+from pilotfish.engine.folding import fold
 from pilotfish.engine.replaying import replay
 from pilotfish.engine.specification import model_specification
 from pilotfish.experience.births import all_births

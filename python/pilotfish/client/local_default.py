@@ -73,8 +73,12 @@ def _rules(request: v1.SelectModuleRequest) -> Callable[[v1.Module], v1.ReasonCo
     allowed = frozenset(request.allowed_modules)
     required = frozenset(request.task.required_capabilities)
     size = request.task.data_size_bytes if request.task.HasField("data_size_bytes") else -1
+    features = _feature_names(request.task)
+    is_repeatable = request.task.attempt <= 1 or not request.task.non_idempotent
 
     def rule_broken_by(module: v1.Module) -> v1.ReasonCode.ValueType:
+        if not is_repeatable:
+            return v1.REASON_CODE_NOT_REPEATABLE
         if module.name in denied:
             return v1.REASON_CODE_DENIED
         if allowed and module.name not in allowed:
@@ -82,11 +86,29 @@ def _rules(request: v1.SelectModuleRequest) -> Callable[[v1.Module], v1.ReasonCo
         # A module that declares nothing may well be registered with what it takes: only the sidecar knows.
         if required and module.capabilities and not required.issubset(module.capabilities):
             return v1.REASON_CODE_MISSING_CAPABILITY
+        if not features.issuperset(module.required_features):
+            return v1.REASON_CODE_MISSING_FEATURE
         if module.HasField("max_data_size_bytes") and size > module.max_data_size_bytes:
             return v1.REASON_CODE_DATA_TOO_LARGE
         return v1.REASON_CODE_UNSPECIFIED
 
     return rule_broken_by
+
+
+def _feature_names(task: v1.Task) -> set[str]:
+    """Return the names of a task's features, with those that every task has by itself."""
+    features = task.features
+    names = {"task.type", *features.numbers, *features.labels, *features.flags, *features.vectors}
+    names.update(
+        name
+        for name, is_known in (
+            ("task.priority", task.priority != 0),
+            ("task.log_data_size", task.HasField("data_size_bytes")),
+            ("task.log_deadline", task.HasField("deadline_duration")),
+        )
+        if is_known
+    )
+    return names
 
 
 def _unknown_baseline(name: str) -> InvalidInputError:

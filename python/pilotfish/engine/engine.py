@@ -10,19 +10,15 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
-from pilotfish._core import ChangeDetector, Model
+from pilotfish._core import Model
 from pilotfish.codes import Mode
-from pilotfish.engine.change import Change
 from pilotfish.engine.deciding import Decider, Decision, InForce
-from pilotfish.engine.grown import Grown, born, growth_in_words, last_birth
-from pilotfish.engine.growth import Origin
-from pilotfish.engine.health import Health
+from pilotfish.engine.folding import origin_of, restored
+from pilotfish.engine.grown import growth_in_words
 from pilotfish.engine.helm import Helm, LoadKept, no_kept_versions
-from pilotfish.engine.learning import Learner
 from pilotfish.engine.recollecting import recollect
 from pilotfish.engine.recording import Recorder, decision_of
-from pilotfish.engine.specification import model_specification
-from pilotfish.exceptions import InvalidInputError, PilotfishError, StateError
+from pilotfish.exceptions import InvalidInputError, PilotfishError
 from pilotfish.experience.births import last_birth_time_us
 from pilotfish.experience.checkpoints import Checkpoints
 from pilotfish.experience.constraint_sets import register_constraints
@@ -39,7 +35,6 @@ from pilotfish.safety.safeguards import Safeguards
 from pilotfish.safety.settings import SafetySettings
 
 logger = logging.getLogger(__name__)
-
 
 Growth: TypeAlias = Literal["off", "background", "inline"]
 
@@ -102,7 +97,9 @@ class Engine:
     ) -> None:
         settings = settings or EngineSettings()
         rewards = rewards or RewardFunction()
-        origin = _origin(settings, rewards)
+        origin = origin_of(
+            settings.encoder, settings.learner, settings.explorer, rewards, grows=settings.growth != "off"
+        )
         self._origin = origin
         self._grows_inline = settings.growth == "inline"
         self.counters: Counter[tuple[str, int | str]] = Counter()
@@ -113,7 +110,7 @@ class Engine:
         self._directory_lock = DirectoryLock(state_dir)
         try:
             self.log = ExperienceLog(state_dir, settings.id_seed.encode())
-            self._learner = _restore(self.log, Checkpoints(state_dir), origin, rewards, self.counters)
+            self._learner = restored(self.log, Checkpoints(state_dir), origin, rewards, self.counters)
             recollect(self.log, self.safeguards, now_us(), time.monotonic())
             configured = Exposure(mode=settings.mode, rollout_share=settings.rollout_share)
             live = self._learner.grown.serving
@@ -174,20 +171,22 @@ class Engine:
 
     def _follow(self, decision: Decision, *, is_fresh: bool) -> None:
         if is_fresh:  # neither a repeat nor unlogged
-            for follower in self.followers:
-                try:
-                    follower.decided(decision)
-                except Exception:
-                    # The decision is on record and must be answered.
-                    self.counters["following_failed", 0] += 1
-                    logger.exception("what follows a decision failed")
+            self._tell(lambda follower: follower.decided(decision))
         self._join_parked(decision)
 
     def _on_outcome(self, decision: LoggedDecision, rows: Sequence[SignalRow]) -> None:
         values = [(row.signal, row.value) for row in rows]
         self.safeguards.observe(decision.module, decision.decision_id, values, time.monotonic())
+        self._tell(lambda follower: follower.happened(decision, rows))
+
+    def _tell(self, tell: Callable[[Follower], None]) -> None:
         for follower in self.followers:
-            follower.happened(decision, rows)
+            try:
+                tell(follower)
+            except Exception:
+                # What it was told of is on record and must be answered, and the others must hear of it.
+                self.counters["following_failed", 0] += 1
+                logger.exception("what follows decisions and outcomes failed")
 
     def _on_transition(self, module: str, before: State, after: State) -> None:
         self.counters["breaker", after.name.lower()] += 1
@@ -329,63 +328,6 @@ class Engine:
                 },
             )
         return request if candidates is request.candidates else msgspec.structs.replace(request, candidates=candidates)
-
-
-def fold(log: ExperienceLog, specification: bytes, rewards: RewardFunction, *, late_in_time: bool = False) -> Learner:
-    """Return the state that a log leads to, from its first signal value on and without any checkpoint.
-
-    Args:
-        log: The truth.
-        specification: The configured one; births on record that come from it count.
-        rewards: From raw values to utilities; others than those that were in force re-score the whole log.
-        late_in_time: As if values that came after their default had come in time: better to train from, but not the
-            state that serves, which has learned the default.
-    """
-    fixed = Origin(Model(specification).version, {}, lambda _: specification, grows=True)
-    birth, changes = last_birth(log, fixed)
-    grown = Grown(fixed, log, rewards, born(log, rewards, fixed, birth, changes), birth, changes)
-    learner = Learner(grown=grown, health=Health(), log=log, rewards=rewards, checkpoints=None, counters=Counter())
-    learner.restore(after=0, late_in_time=late_in_time)
-    return learner
-
-
-def _origin(settings: EngineSettings, rewards: RewardFunction) -> Origin:
-    def specify(encoder: dict[str, Any]) -> bytes:
-        return model_specification(rewards, encoder, settings.learner, settings.explorer)
-
-    version = Model(specify(settings.encoder)).version
-    return Origin(version, settings.encoder, specify, grows=settings.growth != "off")
-
-
-def _restore(
-    log: ExperienceLog,
-    checkpoints: Checkpoints,
-    origin: Origin,
-    rewards: RewardFunction,
-    counters: Counter[tuple[str, int | str]],
-) -> Learner:
-    birth, changes = last_birth(log, origin)
-    specification = origin.specify(dict(origin.encoder)) if birth is None else birth.specification
-    grown, health, after = None, Health(), 0
-    version, place = (origin.version, 0) if birth is None else (birth.version, birth.sequence)
-    for checkpoint in checkpoints.newest(version, place, up_to=log.last_signal_sequence()):
-        try:
-            model = Model.from_state(checkpoint.model, specification)
-            health = Health(checkpoint.health)
-            detectors = [ChangeDetector.from_state(state) for state in checkpoint.detectors] or None
-            change = None if checkpoint.change is None else msgspec.msgpack.decode(checkpoint.change, type=Change)
-        except (StateError, InvalidInputError, msgspec.DecodeError) as error:
-            logger.warning("checkpoint %d ignored: %s", checkpoint.sequence, error)
-            continue
-        grown = Grown(origin, log, rewards, model, birth, changes, detectors, change)
-        after = checkpoint.sequence
-        break
-    if grown is None:
-        model = born(log, rewards, origin, birth, changes)
-        grown, health = Grown(origin, log, rewards, model, birth, changes), Health()
-    learner = Learner(grown=grown, health=health, log=log, rewards=rewards, checkpoints=checkpoints, counters=counters)
-    learner.restore(after)
-    return learner
 
 
 def _with_descriptors(module: Module, registered: Module | None) -> Module:

@@ -89,5 +89,16 @@ def exposures(log: ExperienceLog, limit: int) -> list[Exposure]:
         return [_read(row) for row in connection.execute(query, (limit,)).fetchall()]
 
 
+def stage_begin(log: ExperienceLog, exposure: Exposure) -> tuple[int, int]:
+    """Return the last decision and the last signal value before the stage of an exposure, by sequence number.
+
+    They are those of the change that began the stage: a hold in its middle has places of its own.
+    """
+    query = "SELECT decision_sequence, signal_sequence FROM exposure_change WHERE sequence = ?"
+    with log.reading() as connection:
+        found = connection.execute(query, (exposure.stage,)).fetchone()
+    return (0, 0) if found is None else (int(found[0]), int(found[1]))
+
+
 def _read(row: tuple[object, ...]) -> Exposure:
     return msgspec.convert(dict(zip(Exposure.__struct_fields__, row, strict=True)), Exposure, strict=False)

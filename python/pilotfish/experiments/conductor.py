@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import msgspec
 
-from pilotfish.codes import Mode
+from pilotfish.codes import Mode, Reason
 from pilotfish.engine.deciding import Decision
 from pilotfish.engine.engine import Engine
 from pilotfish.exceptions import ConflictError, InvalidInputError, PilotfishError, StateError
-from pilotfish.experience.exposures import LIVE, Exposure
+from pilotfish.experience.exposures import LIVE, Exposure, stage_begin
 from pilotfish.experience.log import now_us
 from pilotfish.experience.record import LoggedDecision
 from pilotfish.experience.signals import SignalRow, Use
@@ -95,6 +95,8 @@ class Conductor:
         record = decision.record
         if record.stage != self._evidence.visit:
             return
+        self._n_decided += 1
+        self._n_held_back += int(Reason.HELD_BACK) in record.reasons
         if self._gate is not None:
             self._gate.served(by_policy=was_policy(record))
             if len(self._awaited) >= AWAITED_MAX:
@@ -124,14 +126,16 @@ class Conductor:
         loss = self.settings.conservative_loss
         self._gate = None if loss is None else ConservativeGate(loss, CORE)
         self._awaited.clear()
+        self._n_decided = self._n_held_back = 0
 
     def _recall(self, exposure: Exposure) -> None:
         """Take in again what the log holds of the present stage."""
         if not 0.0 < exposure.share < 1.0 and self._gate is None:
             return
         log = self.engine.log
-        decided = ((logged.time_us, 0, logged) for logged in log.decisions(exposure.decision_sequence))
-        counted = (row for row in log.signals(exposure.signal_sequence) if row.use in {Use.LEARNED, Use.PAUSED})
+        decision, signal = stage_begin(log, exposure)
+        decided = ((logged.time_us, 0, logged) for logged in log.decisions(decision))
+        counted = (row for row in log.signals(signal) if row.use in {Use.LEARNED, Use.PAUSED})
         calls = groupby(counted, key=lambda row: (row.time_us, row.decision_sequence))
         happened = ((time_us, 1, (sequence, list(rows))) for (time_us, sequence), rows in calls)
         what: Any
@@ -146,6 +150,11 @@ class Conductor:
             self._look_for_a_new_stage()
             return self._gate is None or self._gate.may_explore()
 
+    @property
+    def held_back_share(self) -> float:
+        """Share of the stage's decisions that the conservative gate gave to the control."""
+        return self._n_held_back / self._n_decided if self._n_decided else 0.0
+
     # -- judging ---------------------------------------------------------------------------------------------------
 
     def verdict(self) -> tuple[Exposure, Verdict, Evidence]:
@@ -159,6 +168,7 @@ class Conductor:
         """Look at the evidence; return what is in force if that changed it.
 
         Raises:
+            StateError: Somebody has changed what is in force meanwhile; that stands.
             sqlite3.Error: The log cannot be written; nothing has changed, and the next look tries again.
         """
         self._keep_now_and_then()
@@ -182,7 +192,7 @@ class Conductor:
         changed = self.engine.helm.change(
             str(action.kind),
             action.actor,
-            action.reason,
+            _on_record(action.reason, forced=action.forced),
             if_number=exposure.number,
             evidence=msgspec.json.encode(action.evidence).decode() if action.evidence else "",
             mode=Mode.ROLLOUT,
@@ -235,9 +245,9 @@ class Conductor:
                     to_share=share,
                     force=force,
                 )
-            except StateError as error:
+                return self._act(exposure, action)
+            except StateError as error:  # the gate holds, or what was in force has changed since it was looked at
                 raise _refused(str(error)) from error
-            return self._act(exposure, action)
         policy = self._named(version)
         if policy == (exposure.policy or LIVE):
             raise _refused(f"version == {version}, is the policy already; promote without a version")
@@ -250,7 +260,7 @@ class Conductor:
         return self.engine.helm.change(
             str(Kind.PROMOTE),
             actor,
-            f"{reason} (forced)" if force else reason,
+            _on_record(reason, forced=force),
             mode=Mode.ROLLOUT,
             rollout_share=to_share,
             policy="" if policy == LIVE else policy,
@@ -317,6 +327,10 @@ class Conductor:
             self.keep(note, actor)
         except (PilotfishError, OSError) as error:
             logger.warning("the live model was not kept: %s", error)
+
+
+def _on_record(reason: str, *, forced: bool) -> str:
+    return f"{reason} (forced)".lstrip() if forced else reason
 
 
 def _refused(why: str) -> StateError:

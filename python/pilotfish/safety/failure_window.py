@@ -21,11 +21,11 @@ class FailureWindow:
 
     def __init__(self, length_s: float) -> None:
         self._slot_s = length_s / N_SLOTS
-        self._newest = 0  # number of the newest slot; means nothing before the first call
+        self._newest: float = -math.inf  # number of the newest slot
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget every call."""
         self.calls = self.failures = self.slow = 0
         self._calls = [0] * N_SLOTS
         self._failures = [0] * N_SLOTS
@@ -35,9 +35,7 @@ class FailureWindow:
         """Count a call whose outcome came at `now_s`; one that is older than the window is not counted."""
         self.advance(now_s)
         number = math.floor(now_s / self._slot_s)
-        if not self.calls:
-            self._newest = number
-        elif number <= self._newest - N_SLOTS:
+        if number <= self._newest - N_SLOTS:
             return
         slot = number % N_SLOTS
         self._calls[slot] += 1
@@ -49,19 +47,17 @@ class FailureWindow:
 
     def advance(self, now_s: float) -> None:
         """Forget what is older than the window at `now_s`. Time that runs backwards changes nothing."""
-        if not self.calls:
-            return
         number = math.floor(now_s / self._slot_s)
         ahead = number - self._newest
         if ahead <= 0:
             return
-        if ahead >= N_SLOTS:
+        self._newest = number
+        if ahead >= N_SLOTS or not self.calls:
             self.clear()
             return
-        for passed in range(self._newest + 1, number + 1):
+        for passed in range(number - int(ahead) + 1, number + 1):
             slot = passed % N_SLOTS
             self.calls -= self._calls[slot]
             self.failures -= self._failures[slot]
             self.slow -= self._slow[slot]
             self._calls[slot] = self._failures[slot] = self._slow[slot] = 0
-        self._newest = number

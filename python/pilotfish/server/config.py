@@ -114,7 +114,14 @@ def load(
             faults.append(f"{name} == {_shown(value)} ({origins[name]}), {_rule(error, field.type)}")
 
     sections = {section.name: section.type for section in msgspec.structs.fields(Settings)}
-    settings = Settings(**{name: sections[name](**values) for name, values in converted.items()})
+    built: dict[str, Any] = {}
+    for section, values in converted.items():
+        try:
+            built[section] = sections[section](**values)
+        except InvalidInputError as error:  # a rule between the keys of one section; the message begins with a key
+            key = re.split(r"\W", str(error), maxsplit=1)[0]
+            faults.append(f"{section}.{error} ({origins[f'{section}.{key}']})")
+    settings = Settings(**built)
     if origins["control.socket_path"] == "default":
         beside = settings.data.socket_path.with_name(CONTROL_SOCKET_NAME)
         settings = msgspec.structs.replace(settings, control=sections["control"](socket_path=beside))
@@ -171,6 +178,10 @@ def _rule(error: Exception, kind: Any) -> str:  # noqa: ANN401  a type, as annot
     if get_origin(kind) is Literal:
         return f"must be one of {', '.join(get_args(kind))}"
     text = " ".join(str(error).split())
+    if text.startswith("Object contains unknown field"):
+        return text.replace("Object contains unknown field", "must not hold the unknown key")
+    if ", must " in text:  # ours, which names key and value
+        return text
     return "must be " + text.removeprefix("Expected ").removeprefix("must be ")
 
 

@@ -3,16 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, NoReturn
 
-from pilotfish.codes import Mode, Signal
-from pilotfish.engine.deciding import Decision
-from pilotfish.engine.explaining import PresentScore
-from pilotfish.engine.sides import mixture, sides_of
+from pilotfish.codes import Signal
 from pilotfish.exceptions import InvalidInputError
-from pilotfish.experience.exposures import LIVE
-from pilotfish.experience.record import DecisionRecord
 from pilotfish.request import RESERVED_PREFIX, Feature, Features, Module, Outcome, Request, Task, reserved_features
 from pilotfish.rewards import DEFAULT_HALF_VALUES, MAXIMUM, weight_vector
-from pilotfish.v1 import control_service_pb2, decision_service_pb2, outcome_service_pb2, policy_pb2
+from pilotfish.v1 import decision_service_pb2, outcome_service_pb2, policy_pb2
 
 NAME_BYTES: Final = 64
 ID_BYTES: Final = 128
@@ -118,25 +113,6 @@ def decision_id_from(text: str) -> str:
     return text
 
 
-def mode_from(proto: control_service_pb2.SetModeRequest) -> tuple[Mode, float | None, str, str]:
-    """Return mode, share, actor and reason.
-
-    Raises:
-        InvalidInputError: As above.
-    """
-    if proto.mode not in {int(mode) for mode in Mode}:
-        refuse("UNKNOWN_ENUM_VALUE", "mode", f"must be one of {', '.join(mode.name for mode in Mode)}", proto.mode)
-    mode = Mode(proto.mode)
-    share = proto.rollout_share if proto.HasField("rollout_share") else None
-    if share is not None:
-        if mode is not Mode.ROLLOUT:
-            refuse("FIELD_CONFLICT", "rollout_share", "is taken by mode ROLLOUT only")
-        number(share, "rollout_share", 0.0, 1.0)
-    if not proto.actor:
-        refuse("FIELD_REQUIRED", "actor", "must say who changes the mode")
-    return mode, share, text(proto.actor, "actor", ID_BYTES), text(proto.reason, "reason", REASON_BYTES)
-
-
 def check_batch(n_entries: int, at_most: int) -> None:
     """Check the size of a batch.
 
@@ -144,77 +120,6 @@ def check_batch(n_entries: int, at_most: int) -> None:
         InvalidInputError: It is empty or too large.
     """
     _count(n_entries, "requests", 1, at_most)
-
-
-def response_to(decision: Decision, target: decision_service_pb2.SelectModuleResponse, *, explain: bool) -> None:
-    """Fill in the answer to a request."""
-    decision_to(decision, target.decision)
-    if explain:
-        explanation_to(decision.record, target.explanation)
-
-
-def decision_to(decision: Decision, target: policy_pb2.Decision) -> None:
-    """Fill in a decision."""
-    target.decision_id = decision.decision_id
-    target.module = decision.module
-    target.propensity = decision.propensity
-    target.source = int(decision.source)  # type: ignore[assignment]  # the numbers are the proto's, a contract test says so
-    if decision.reasons:
-        target.reasons.extend(decision.reasons)  # type: ignore[arg-type]
-    target.model_version = decision.model_version
-
-
-def explanation_to(record: DecisionRecord, target: policy_pb2.Explanation) -> None:
-    """Fill in what the record says of a decision, the most probable module first."""
-    candidates = record.request.candidates
-    zeros = (0.0,) * len(record.legal)
-    policy, scores, uncertainties = (
-        memoryview(column).cast("d") if column else zeros
-        for column in (record.policy_pmf, record.scores, record.uncertainties)
-    )
-    sides = sides_of(record)
-    rows = [
-        policy_pb2.RankedModule(
-            module=candidates[index].name,
-            score=scores[i],
-            uncertainty=uncertainties[i],
-            policy_probability=policy[i],
-            probability=mixture(*sides, record.policy_share, i),
-        )
-        for i, index in enumerate(record.legal)
-    ]
-    target.ranking.extend(sorted(rows, key=lambda row: (-row.probability, -row.policy_probability, -row.score)))
-    target.removed.extend(
-        policy_pb2.RemovedModule(
-            module=candidates[removal.index].name,
-            reason=removal.reason,  # type: ignore[arg-type]
-            rule=removal.rule,
-        )
-        for removal in record.removed
-    )
-    target.baseline_module = candidates[record.baseline].name
-    target.policy_share = record.policy_share
-    target.unit_in_policy_share = record.in_policy_share
-    target.mode = record.mode  # type: ignore[assignment]
-    target.learned_count = max(record.learned_count, 0)
-    target.policy_evaluated = bool(record.policy_pmf)
-    target.probing_modules.extend(candidates[index].name for index in record.probing)
-    target.probe_share = record.probe_share
-    target.policy_version = record.kept
-    target.control_version = "" if record.control is None else record.control.kept or LIVE
-    target.stage = record.stage
-
-
-def present_score_to(present: PresentScore, target: control_service_pb2.PresentScore) -> None:
-    """Fill in what the present model makes of one candidate."""
-    target.module = present.module
-    target.score = present.score
-    target.uncertainty = present.uncertainty
-    target.policy_probability = present.policy_probability
-    for part, value in present.contributions:
-        target.contributions.add(part=part, value=value)
-    target.other_contributions = present.other_contributions
-    target.other_count = present.other_count
 
 
 def module_to(module: Module) -> policy_pb2.Module:

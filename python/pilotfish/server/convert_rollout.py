@@ -5,7 +5,9 @@ from typing import Final
 
 from google.protobuf.message import Message
 
+from pilotfish.codes import Mode
 from pilotfish.experience.exposures import Exposure
+from pilotfish.experiments.rollout import AUTOMATIC
 from pilotfish.experiments.verdict import Row
 from pilotfish.safety.breakers import BreakerView, State
 from pilotfish.safety.budgets import BudgetView
@@ -26,12 +28,31 @@ def actor_from(proto: Message) -> tuple[str, str]:
     """Return who wants a change and why.
 
     Raises:
-        InvalidInputError: Nobody, or a text is too long.
+        InvalidInputError: Nobody or the sidecar itself, or a text is too long.
     """
     actor, reason = getattr(proto, "actor"), getattr(proto, "reason", "")  # noqa: B009  each message has its own type
     if not actor:
         refuse("FIELD_REQUIRED", "actor", "must say who changes this")
+    if actor == AUTOMATIC:  # or the audit log could not tell a person's change from one that rests on evidence
+        refuse("VALUE_OUT_OF_RANGE", "actor", "must not be the name of the sidecar's own changes", actor)
     return text(actor, "actor", ID_BYTES), text(reason, "reason", REASON_BYTES)
+
+
+def mode_from(proto: control.SetModeRequest) -> tuple[Mode, float | None, str, str]:
+    """Return mode, share, actor and reason.
+
+    Raises:
+        InvalidInputError: A field breaks its rule.
+    """
+    if proto.mode not in {int(mode) for mode in Mode}:
+        refuse("UNKNOWN_ENUM_VALUE", "mode", f"must be one of {', '.join(mode.name for mode in Mode)}", proto.mode)
+    mode = Mode(proto.mode)
+    share = proto.rollout_share if proto.HasField("rollout_share") else None
+    if share is not None:
+        if mode is not Mode.ROLLOUT:
+            refuse("FIELD_CONFLICT", "rollout_share", "is taken by mode ROLLOUT only")
+        number(share, "rollout_share", 0.0, 1.0)
+    return mode, share, *actor_from(proto)
 
 
 def version_from(proto: control.PromoteRequest | control.RollbackRequest) -> str:
@@ -62,6 +83,8 @@ def promotion_from(proto: control.PromoteRequest) -> tuple[str, float | None]:
         if not proto.force:
             refuse("FIELD_CONFLICT", "rollout_share", "is taken with force only: the gate goes by stages")
         number(share, "rollout_share", 0.0, 1.0)
+        if share <= 0.0:
+            refuse("VALUE_OUT_OF_RANGE", "rollout_share", "must be above 0: to take exposure away, roll back", share)
     return version_from(proto), share
 
 
@@ -82,6 +105,8 @@ def keeping_from(proto: control.KeepModelVersionRequest) -> tuple[str, str, str]
         InvalidInputError: A field breaks its rule.
     """
     actor, _ = actor_from(proto)
+    if "\0" in proto.path:
+        refuse("VALUE_OUT_OF_RANGE", "path", "must not hold a null character")
     return actor, text(proto.note, "note", REASON_BYTES), text(proto.path, "path", PATH_BYTES)
 
 

@@ -1,5 +1,6 @@
 """The RPCs of the rollout: convert, call, convert."""
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from pilotfish.server.servicer import CONTROL_SERVICE, Method
 from pilotfish.training.registry import Registry
 from pilotfish.v1 import control_service_pb2 as control
 
+logger = logging.getLogger(__name__)
+
 
 def rollout_methods(  # noqa: C901  a list of methods
     conductor: Conductor, registry: Registry
@@ -27,6 +30,7 @@ def rollout_methods(  # noqa: C901  a list of methods
         response = control.GetRolloutResponse(
             verdict=str(verdict.judgement) if verdict.rows else "none",
             verdict_reasons=verdict.reasons,
+            held_back_share=conductor.held_back_share,
             next_share=conductor.settings.next_stage(exposure.share) or 0.0,
             decision_counts={source.name.lower(): engine.counters["decision", source] for source in Source},
         )
@@ -86,8 +90,10 @@ def rollout_methods(  # noqa: C901  a list of methods
         return response
 
     def reset_breaker(proto: control.ResetBreakerRequest) -> control.ResetBreakerResponse:
-        convert.actor_from(proto)
-        engine.safeguards.breakers.reset(convert.module_name_from(proto))
+        actor, _ = convert.actor_from(proto)
+        module = convert.module_name_from(proto)
+        engine.safeguards.breakers.reset(module)
+        logger.warning("breaker of %s: reset by %s", module, actor)
         return control.ResetBreakerResponse()
 
     return (

@@ -14,7 +14,8 @@ from pilotfish.experience.log import now_us
 from pilotfish.experience.signals import Kind
 from pilotfish.request import Request
 from pilotfish.rewards import REWARD_VERSION
-from pilotfish.server import convert
+from pilotfish.server import convert, convert_decision
+from pilotfish.server.convert_rollout import mode_from
 from pilotfish.server.status import status_of
 from pilotfish.v1 import control_service_pb2 as control
 from pilotfish.v1 import decision_service_pb2 as decisions
@@ -41,7 +42,9 @@ def data_methods(engine: Engine) -> Sequence[Method]:
         proto: decisions.SelectModuleRequest, remaining_s: float | None
     ) -> decisions.SelectModuleResponse:
         response = decisions.SelectModuleResponse()
-        convert.response_to(engine.decide(convert.request_from(proto), remaining_s), response, explain=proto.explain)
+        convert_decision.response_to(
+            engine.decide(convert.request_from(proto), remaining_s), response, explain=proto.explain
+        )
         return response
 
     def batch_select_modules(
@@ -55,7 +58,7 @@ def data_methods(engine: Engine) -> Sequence[Method]:
             if isinstance(answer, PilotfishError):
                 result.error.CopyFrom(status_of(answer))
             else:
-                convert.response_to(answer, result.response, explain=request.explain)
+                convert_decision.response_to(answer, result.response, explain=request.explain)
         return response
 
     def record_outcome(proto: outcomes.RecordOutcomeRequest) -> outcomes.RecordOutcomeResponse:
@@ -128,14 +131,14 @@ def control_methods(engine: Engine) -> Sequence[Method]:
         return control.ListModulesResponse(modules=[convert.module_to(module) for module in engine.modules])
 
     def set_mode(proto: control.SetModeRequest) -> control.SetModeResponse:
-        engine.set_mode(*convert.mode_from(proto))
+        engine.set_mode(*mode_from(proto))
         return control.SetModeResponse(mode=int(engine.mode), rollout_share=engine.rollout_share)  # type: ignore[arg-type]
 
     def explain_decision(proto: control.ExplainDecisionRequest) -> control.ExplainDecisionResponse:
         logged, decision, _ = engine.explain(convert.decision_id_from(proto.decision_id))
         response = control.ExplainDecisionResponse(task_type=decision.record.request.task.type)
-        convert.decision_to(decision, response.decision)
-        convert.explanation_to(decision.record, response.explanation)
+        convert_decision.decision_to(decision, response.decision)
+        convert_decision.explanation_to(decision.record, response.explanation)
         response.decision_time.FromMicroseconds(logged.time_us)
         for row in engine.log.rows_of(logged.sequence):
             values = response.default_signals if row.kind is Kind.DEFAULT else response.signals
@@ -143,7 +146,7 @@ def control_methods(engine: Engine) -> Sequence[Method]:
         model = engine.model.frozen()
         ranking = [row.module for row in response.explanation.ranking]
         for present in present_scores(model, decision.record, decision.module, ranking):
-            convert.present_score_to(present, response.present_scores.add())
+            convert_decision.present_score_to(present, response.present_scores.add())
         response.present_learned_count = model.learned_count
         response.present_model_version = model.version
         return response

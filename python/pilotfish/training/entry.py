@@ -92,13 +92,16 @@ def read_bounded(path: Path, bytes_max: int) -> bytes:
         if path.is_symlink():
             raise StateError(f"{path.name} is a symbolic link, must be a regular file") from error
         raise
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise StateError(f"{path.name} is no regular file")
         if status.st_size > bytes_max:
             raise StateError(f"{path.name} has {status.st_size} bytes, must be at most {bytes_max}")
-        content = file.read(status.st_size + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(status.st_size + 1)
+    finally:
+        os.close(descriptor)
     if len(content) != status.st_size:
         raise StateError(f"{path.name} has changed while it was read")
     return content

@@ -83,8 +83,8 @@ class Registry:
         Args:
             model: The model. It must pass the checks of `load`.
             birth: Its birth's sequence number in the log, >= 0.
-            note: Why; at most 500 printable characters.
-            actor: Who; 1 to 100 printable characters.
+            note: Why; at most 1,024 printable characters.
+            actor: Who; 1 to 128 printable characters.
             now_us: The time, in microseconds since 1970.
 
         Raises:

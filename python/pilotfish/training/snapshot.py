@@ -28,9 +28,9 @@ MAGIC: Final = b"PFSNAPSH"
 FORMAT_VERSION: Final = 1
 HEADER_BYTES: Final = len(MAGIC) + 2 + hashlib.sha256().digest_size
 
-NOTE_MAX: Final = 500
+NOTE_MAX: Final = 1024
 """Longest note, in characters."""
-ACTOR_MAX: Final = 100
+ACTOR_MAX: Final = 128
 """Longest name of who kept it, in characters."""
 TIME_MAX_US: Final = 253_402_300_800_000_000
 """The year 10000, in microseconds since 1970: later times are a clock's fault, and would not sort."""
@@ -66,9 +66,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     state_sha256: Digest
     """SHA-256 of `state`: equal for two snapshots of the same learning, whatever was noted with them."""
     note: str
-    """Why it was kept; at most 500 printable characters."""
+    """Why it was kept; at most 1,024 printable characters."""
     actor: str
-    """Who kept it; 1 to 100 printable characters."""
+    """Who kept it; 1 to 128 printable characters."""
 
 
 def take(model: Model, *, birth: int, note: str, actor: str, now_us: int) -> Snapshot:

@@ -525,7 +525,7 @@ class GetRolloutResponse(google.protobuf.message.Message):
     policy_unit_count: builtins.int
     """Those of them that the policy serves."""
     held_back_share: builtins.float
-    """Probability that a decision of the stage was to be served by the policy but the conservative mode held it back."""
+    """Share of the stage's decisions that the conservative mode gave to the control, [0, 1]."""
     @property
     def exposure(self) -> global___Exposure:
         """What is in force."""

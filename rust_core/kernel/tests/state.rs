@@ -131,6 +131,7 @@ fn a_volume_or_weight_that_no_data_could_leave_is_refused() {
     for (forged, shown) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf"), (-1e-9, "-0.000000001")] {
         assert_eq!(forge(volume, forged), format!("quality/shared: volume == {shown}, must be finite and >= 0"));
     }
+    assert!(forge(volume, 1e300).starts_with("quality/shared: volume == 1"));
     for forged in [f64::NAN, f64::INFINITY, -weight, 0.0, 1e9] {
         let reason = forge(weight, forged);
         assert!(reason.starts_with("quality/shared: "), "{forged}: {reason}");

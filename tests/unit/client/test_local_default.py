@@ -6,7 +6,10 @@ import pytest
 
 from pilotfish.client import Module, select_request
 from pilotfish.client.local_default import local_default
+from pilotfish.codes import Mode
 from pilotfish.exceptions import InvalidInputError, StateError
+from pilotfish.safety.legal_set import Asked, Legality
+from pilotfish.server.convert import request_from
 
 READER = Module("reader", capabilities=("pdf",))
 OCR = Module("ocr", capabilities=("pdf", "scan"), max_data_size_bytes=1000)
@@ -29,6 +32,9 @@ ALL = [READER, OCR, UNDECLARED]
         ({"data_size_bytes": 1000, "required_capabilities": ["scan"]}, "ocr"),
         ({"data_size_bytes": 0, "required_capabilities": ["scan"]}, "ocr"),
         ({"data_size_bytes": 10**15}, "reader"),
+        ({"non_idempotent": True}, "reader"),
+        ({"attempt": 2}, "reader"),
+        ({"attempt": 0, "non_idempotent": True}, "reader"),
     ],
     ids=repr,
 )
@@ -109,6 +115,49 @@ def test_a_baseline_that_was_not_offered_is_refused_as_the_sidecar_does() -> Non
 )
 def test_without_candidates_the_names_in_the_request_are_the_offer(arguments: dict[str, Any], module: str) -> None:
     assert local_default(select_request("t", candidates=[], **arguments), "circuit_open").module == module
+
+
+@pytest.mark.parametrize(
+    ("required", "arguments", "module"),
+    [
+        (("pages",), {}, "plain"),
+        (("pages",), {"features": {"pages": 3.0}}, "needy"),
+        (("pages",), {"features": {"pages": "many"}}, "needy"),
+        (("pages",), {"features": {"pages": False}}, "needy"),
+        (("pages",), {"features": {"pages": [0.0, 1.0]}}, "needy"),
+        (("pages", "language"), {"features": {"pages": 3.0}}, "plain"),
+        (("task.type",), {}, "needy"),
+        (("task.priority",), {}, "plain"),
+        (("task.priority",), {"priority": 1}, "needy"),
+        (("task.log_data_size",), {}, "plain"),
+        (("task.log_data_size",), {"data_size_bytes": 0}, "needy"),
+        (("task.log_deadline",), {}, "plain"),
+        (("task.log_deadline",), {"task_deadline_s": 0.0}, "needy"),
+    ],
+    ids=repr,
+)
+def test_a_module_that_needs_a_feature_which_is_absent_is_passed_over(
+    required: tuple[str, ...], arguments: dict[str, Any], module: str
+) -> None:
+    request = select_request("t", candidates=[Module("needy", required_features=required), "plain"], **arguments)
+    assert local_default(request, "circuit_open").module == module
+    # The sidecar's own rules, asked of the same request, say the same.
+    asked = request_from(request)
+    legal, _ = Legality().split(asked, Asked(Mode.OFF, 0))
+    assert asked.candidates[legal[0]].name == module
+
+
+def test_work_that_must_not_be_done_twice_is_refused_to_every_module() -> None:
+    request = select_request("t", candidates=ALL, denied_modules=["ocr"], attempt=2, non_idempotent=True)
+    with pytest.raises(StateError, match=r"reader \(NOT_REPEATABLE\), ocr \(NOT_REPEATABLE\)") as raised:
+        local_default(request, "circuit_open")
+    assert raised.value.reason == "NO_LEGAL_MODULE"
+
+
+def test_a_baseline_that_may_not_run_twice_is_refused_too() -> None:
+    request = select_request("t", candidates=ALL, baseline_module="ocr", attempt=2, non_idempotent=True)
+    with pytest.raises(StateError):
+        local_default(request, "circuit_open")
 
 
 def test_without_any_name_there_is_no_candidate() -> None:

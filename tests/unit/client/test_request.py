@@ -29,6 +29,9 @@ def test_every_argument_reaches_its_field() -> None:
         request_id="r-1",
         allowed_modules=("marker", "pypdf"),
         denied_modules=["tika"],
+        attempt=3,
+        non_idempotent=True,
+        critical=True,
         explain=True,
     )
     task = v1.Task(
@@ -39,6 +42,9 @@ def test_every_argument_reaches_its_field() -> None:
         data_size_bytes=0,
         deadline_duration=Duration(seconds=1, nanos=500_000_000),
         required_capabilities=["ocr"],
+        attempt=3,
+        non_idempotent=True,
+        critical=True,
         signal_weights=[
             v1.SignalWeight(signal=v1.SIGNAL_QUALITY, weight=2.0),
             v1.SignalWeight(signal=v1.SIGNAL_LATENCY_MS, weight=1.0),
@@ -62,6 +68,20 @@ def test_what_is_not_said_is_not_sent() -> None:
     assert not request.task.HasField("data_size_bytes")
     assert not request.task.HasField("features")
     assert not request.task.HasField("deadline_duration")
+    assert not request.task.HasField("attempt")
+
+
+def test_the_features_that_a_module_needs_reach_the_wire_from_every_form() -> None:
+    needs = {"name": "b", "required_features": ["pages"]}
+    request = select_request("t", candidates=[Module("a", required_features=("pages", "language")), needs])
+    assert [list(module.required_features) for module in request.candidates] == [["pages", "language"], ["pages"]]
+
+
+@pytest.mark.parametrize("attempt", [2**31, 1.5, "2"])
+def test_an_attempt_that_is_no_int32_is_refused_here(attempt: Any) -> None:  # noqa: ANN401  what a hub may pass
+    with pytest.raises(InvalidInputError) as raised:
+        select_request("t", candidates=["a"], attempt=attempt)
+    assert raised.value.reason == "MALFORMED_MESSAGE"
 
 
 def test_each_request_gets_its_own_id_so_that_a_retry_is_harmless() -> None:

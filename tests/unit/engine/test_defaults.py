@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pilotfish.codes import Mode, Signal
-from pilotfish.engine.engine import Engine, EngineSettings, fold
+from pilotfish.engine.engine import Engine, EngineSettings
+from pilotfish.engine.folding import fold
 from pilotfish.engine.learning import EXPIRE_AT_ONCE
 from pilotfish.engine.specification import model_specification
 from pilotfish.exceptions import ConflictError

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pilotfish.codes import Mode, Signal, Source
-from pilotfish.engine.engine import Engine, EngineSettings, fold
+from pilotfish.engine.engine import Engine, EngineSettings
+from pilotfish.engine.folding import fold
 from pilotfish.engine.specification import model_specification
 from pilotfish.exceptions import ConflictError, InvalidInputError, NotFoundError, StateError
 from pilotfish.request import Module, Outcome, Request, Task

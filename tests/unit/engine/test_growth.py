@@ -11,7 +11,8 @@ import pytest
 
 from pilotfish.codes import Signal
 from pilotfish.engine.change import Change, weight_after
-from pilotfish.engine.engine import Engine, fold
+from pilotfish.engine.engine import Engine
+from pilotfish.engine.folding import fold
 from pilotfish.engine.growth import next_due
 from pilotfish.engine.replaying import replay
 from pilotfish.engine.specification import model_specification

@@ -9,7 +9,8 @@ import pytest
 
 from pilotfish._core import Model
 from pilotfish.codes import Mode, Signal, Source
-from pilotfish.engine.engine import Engine, EngineSettings, fold
+from pilotfish.engine.engine import Engine, EngineSettings
+from pilotfish.engine.folding import fold
 from pilotfish.engine.helm import Kept
 from pilotfish.exceptions import NotFoundError, StateError
 from pilotfish.experience.exposures import Exposure

@@ -3,7 +3,8 @@
 import pytest
 
 from pilotfish.codes import Signal
-from pilotfish.engine.engine import Engine, fold
+from pilotfish.engine.engine import Engine
+from pilotfish.engine.folding import fold
 from pilotfish.engine.specification import model_specification
 from pilotfish.exceptions import ConflictError
 from pilotfish.experience.signals import Kind

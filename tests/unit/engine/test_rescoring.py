@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pilotfish._core import Model
 from pilotfish.codes import Mode, Signal
-from pilotfish.engine.engine import Engine, EngineSettings, fold
+from pilotfish.engine.engine import Engine, EngineSettings
+from pilotfish.engine.folding import fold
 from pilotfish.engine.specification import model_specification
 from pilotfish.experience.log import now_us
 from pilotfish.request import Outcome, Request, Task

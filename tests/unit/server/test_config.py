@@ -7,6 +7,7 @@ import pytest
 
 from pilotfish.codes import Signal
 from pilotfish.engine.engine import EngineSettings
+from pilotfish.safety.breakers import BreakerSettings
 from pilotfish.server.app import engine_settings
 from pilotfish.server.config import (
     FIELDS,
@@ -151,12 +152,103 @@ def test_every_fault_of_every_source_is_named_at_once(tmp_path: Path) -> None:
         ({"rewards.windows_s": "{speed: 5}"}, "rewards.windows_s == '{speed: 5}' (flag --rewards-windows-s), must be"),
         ({"policy.encoder": "[1"}, "policy.encoder == '[1' (flag --policy-encoder), must be"),
         ({"data.tcp_address": "localhost"}, "data.tcp_address == localhost, must be loopback:port"),
+        ({"rollout.stages": "[0.5, 0.1]"}, "rollout.stages == [0.5, 0.1], must rise (flag --rollout-stages)"),
+        ({"rollout.stages": "[0.5, 1.5]"}, "rollout.stages == [0.5, 1.5], must be at least one share in (0, 1]"),
+        ({"rollout.guardrails": "{}"}, "rollout.guardrails == {}, must name at least one metric"),
+        (
+            {"rollout.guardrails": "{speed: 0.1}"},
+            "rollout.guardrails.speed is unknown, must be one of reward, completion, latency_ms, cost_usd, quality, "
+            "retry_count, recovery, satisfaction (flag --rollout-guardrails)",
+        ),
+        ({"rollout.min_stage_s": "60"}, "rollout.outcome_window_s == 600.0, must be in [0, min_stage_s == 60.0]"),
+        ({"rollout.conservative_loss": "1.0"}, "rollout.conservative_loss == 1.0, must be in (0, 1) or absent (flag"),
+        ({"rollout.keep_versions": "0"}, "rollout.keep_versions == '0' (flag --rollout-keep-versions), must be"),
+        ({"safety.risk_cap": "0"}, "safety.risk_cap == '0' (flag --safety-risk-cap), must be `float` > 0.0"),
+        (
+            {"safety.breakers": "{opens_s: 3}"},
+            "safety.breakers == '{opens_s: 3}' (flag --safety-breakers), must not hold the unknown key `opens_s`",
+        ),
+        (
+            {"safety.breakers": "{open_s: 3, max_open_s: 1}"},
+            "(flag --safety-breakers), max_open_s == 1.0, must be at least open_s == 3.0",
+        ),
+        ({"safety.budgets": "{modules: {a: {calls_per_minute: 0}}}"}, "at `$.modules[...].calls_per_minute`"),
+        ({"safety.rules": "{A: 'true'}"}, "safety.rules == \"{A: 'true'}\" (flag --safety-rules), must be"),
+        ({"safety.critical_priority": "12"}, "safety.critical_priority == '12' (flag --safety-critical-priority)"),
     ],
 )
 def test_rules_between_settings_are_kept(flags: dict[str, str], fault: str) -> None:
     (named,) = faults(flags)
 
     assert fault in named
+
+
+def test_a_malformed_rule_is_named_with_its_id_its_place_and_its_origin() -> None:
+    (named,) = faults(environ={"PILOTFISH_SAFETY__RULES": "{ok: 'true', half: 'module.name =='}"})
+
+    assert "rule 'half' == \"module.name ==\", must be a CEL expression: 1:15:" in named
+    assert named.endswith("(environment PILOTFISH_SAFETY__RULES)")
+
+
+def test_faults_of_every_section_come_together_with_their_origins(tmp_path: Path) -> None:
+    file = written(tmp_path, "rollout: {stages: [0.2, 0.1]}\nsafety: {bans: {ocr: [a, '']}}")
+
+    named = faults({"safety.rules": "{x: '('}"}, {"PILOTFISH_ROLLOUT__ALPHA": "2"}, file)
+
+    assert [fault.split(" ")[0] for fault in named] == ["safety.bans", "rollout.stages", "safety.rules"]
+    assert f"(file {file})" in named[1]
+
+
+def test_safety_and_rollout_are_read_from_every_source(tmp_path: Path) -> None:
+    file = written(
+        tmp_path,
+        """
+        safety:
+          denied_modules: [legacy]
+          bans: {ocr: [pypdf], "*": [broken]}
+          budgets: {modules: {"*": {calls_per_minute: 60}, gpu: {cost_usd_per_hour: 2.5}}}
+          risk_cap: 0.1
+        rollout:
+          stages: [0.05, 0.5, 0.95]
+          guardrails: {reward: 0.01}
+        """,
+    )
+    environ = {
+        "PILOTFISH_SAFETY__RULES": "{no-beta: '!module.name.startsWith(\"beta-\")'}",
+        "PILOTFISH_SAFETY__BREAKERS": "{open_s: 3}",
+        "PILOTFISH_ROLLOUT__GUARDRAILS": "{completion: 0.05, latency_ms: 0.1}",
+    }
+
+    configuration = load({"safety.critical_task_types": "[pay]", "rollout.conservative_loss": "0.2"}, environ, file)
+
+    safety, rollout = configuration.settings.safety, configuration.settings.rollout
+    assert safety.bans == {"ocr": ("pypdf",), "*": ("broken",)}
+    assert safety.budgets.modules["gpu"].cost_usd_per_hour == 2.5
+    assert (safety.risk_cap, safety.denied_modules) == (0.1, ("legacy",))
+    assert safety.rules == {"no-beta": '!module.name.startsWith("beta-")'}
+    assert safety.breakers == BreakerSettings(open_s=3.0)
+    assert safety.critical_task_types == ("pay",)
+    assert rollout.stages == (0.05, 0.5, 0.95)
+    assert rollout.guardrails == {"completion": 0.05, "latency_ms": 0.1}
+    assert rollout.conservative_loss == 0.2
+    assert configuration.origins["safety.breakers"] == "environment PILOTFISH_SAFETY__BREAKERS"
+    assert configuration.origins["rollout.stages"] == f"file {file}"
+    assert configuration.origins["safety.risk_deviations"] == "default"
+
+
+def test_what_is_shown_of_all_settings_reads_back_as_the_same_settings(tmp_path: Path) -> None:
+    rules = "{no-beta: '!module.name.startsWith(\"beta-\")'}"
+    flags = {"safety.rules": rules, "rollout.stages": "[0.1, 1.0]", "safety.breakers": "{open_s: 3}"}
+    settings = load({**flags, "safety.risk_cap": "0.1", "rollout.conservative_loss": "0.2"}, {}).settings
+    sections: dict[str, dict[str, object]] = {}
+    for name, value in Configuration(settings, {}).values().items():
+        section, key = name.split(".")
+        sections.setdefault(section, {})[key] = value
+
+    # JSON is YAML: what `config show` prints can be put into a file.
+    file = written(tmp_path, msgspec.json.encode(sections).decode())
+
+    assert load({}, {}, file).settings == settings
 
 
 def test_a_socket_path_of_107_bytes_is_allowed() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from pilotfish.codes import Mode, Signal
 from pilotfish.exceptions import InvalidInputError
-from pilotfish.server import convert
+from pilotfish.server import convert, convert_rollout
 from pilotfish.v1 import (
     control_service_pb2,
     decision_service_pb2,
@@ -110,6 +110,9 @@ def extending(path: str, values: list[str]) -> Change:
         lambda p: p.candidates[0].features.numbers.update({f"n{i}": 1.0 for i in range(32)}),
         lambda p: p.candidates[0].capabilities.extend([f"c{i}" for i in range(32)]),
         setting("baseline_module", "a"),
+        setting("task.attempt", 1),
+        setting("task.attempt", 1000),
+        lambda p: p.candidates[0].required_features.extend([f"f{i}" for i in range(31)] + ["x" * 64]),
     ],
 )
 def test_value_at_its_limit_is_taken(change: Change) -> None:
@@ -150,6 +153,23 @@ def test_value_at_its_limit_is_taken(change: Change) -> None:
             deadline(30 * 86_400, 1_000_000),
             "VALUE_OUT_OF_RANGE",
             "task.deadline_duration == 2592000.001, must be in [0, 2.592e+06]",
+        ),
+        (setting("task.attempt", 0), "VALUE_OUT_OF_RANGE", "task.attempt == 0, must be in [1, 1000]"),
+        (setting("task.attempt", 1001), "VALUE_OUT_OF_RANGE", "task.attempt == 1001, must be in [1, 1000]"),
+        (
+            lambda p: p.candidates[0].required_features.extend([f"f{i}" for i in range(33)]),
+            "COUNT_OUT_OF_RANGE",
+            "number of candidates.required_features == 33, must be 0 to 32",
+        ),
+        (
+            lambda p: p.candidates[0].required_features.append("x" * 65),
+            "TEXT_TOO_LONG",
+            "length of candidates.required_features == 65, must have at most 64 bytes",
+        ),
+        (
+            lambda p: p.candidates[0].required_features.append(""),
+            "FIELD_REQUIRED",
+            "candidates.required_features must not hold an empty name",
         ),
         (numbers(129), "COUNT_OUT_OF_RANGE", "number of task.features == 129, must be 0 to 128"),
         (
@@ -327,12 +347,13 @@ def test_outcome_that_breaks_a_rule_is_refused(
         (Mode.ON, 0.5, "ops", "FIELD_CONFLICT"),
         (Mode.ON, None, "", "FIELD_REQUIRED"),
         (Mode.ON, None, "x" * 129, "TEXT_TOO_LONG"),
+        (Mode.ON, None, "automatic", "VALUE_OUT_OF_RANGE"),
     ],
 )
 def test_mode_change_that_breaks_a_rule_is_refused(mode: int, share: float | None, actor: str, reason: str) -> None:
     proto = control_service_pb2.SetModeRequest(mode=mode, rollout_share=share, actor=actor)  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError) as caught:
-        convert.mode_from(proto)
+        convert_rollout.mode_from(proto)
     assert caught.value.reason == reason
 
 

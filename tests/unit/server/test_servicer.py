@@ -15,7 +15,7 @@ from pilotfish.engine.ranges import BLOCK
 from pilotfish.experience.log import now_us
 from pilotfish.request import Module, Request, Task
 from pilotfish.rewards import RewardFunction
-from pilotfish.server.convert import explanation_to
+from pilotfish.server.convert_decision import explanation_to
 from pilotfish.server.servicer import control_methods, data_methods
 from pilotfish.v1 import ExplainDecisionRequest, Explanation, GetInfoRequest, RecordOutcomeRequest, SignalValue
 from pilotfish.v1 import Signal as SignalNumber

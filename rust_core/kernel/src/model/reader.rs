@@ -3,7 +3,8 @@
 //! A checksum finds damage; these bounds find nonsense that carries a good checksum. With observations of weight n in all, |x|, |z| at most
 //! m = 1000 and r in [0, 1], sums are at most n·m². A ridge solution w of targets y has λ‖w‖² ≤ Σ y², which bounds means
 //! by √(n / λ) and couplings by m·√(n / λ); a covariance has its diagonal in (0, 1 / λ], and nothing in it is larger. Covariances are
-//! positive definite and sums of squares positive semidefinite, but for rounding.
+//! positive definite and sums of squares positive semidefinite, but for rounding. One observation of weight w at most 1024 multiplies a
+//! determinant by at most 1 + w (|x|² + |z|²) / λ, which bounds volumes.
 //!
 //! What several modules or signals refer to is one object here too: otherwise a small state could claim any amount of memory.
 
@@ -16,7 +17,7 @@ use crate::encoders::MAGNITUDE_MAX;
 use crate::error::{KernelError, Result};
 use crate::linalg::{Lane, Rectangular, Symmetric, is_positive_definite, pack};
 use crate::names::Names;
-use crate::posteriors::{Arm, ArmGeometry, Moments, Shared, SharedGeometry};
+use crate::posteriors::{Arm, ArmGeometry, Moments, Prior, Shared, SharedGeometry};
 
 /// Room for rounding in every bound.
 const SLACK: f64 = 1.0 + 1e-6;
@@ -93,9 +94,17 @@ impl<'a> Reader<'a> {
         Ok(head)
     }
 
+    fn part(&self, place: String, body: &UtilityBody, lambda: f64) -> Part {
+        let Prior { module_precision, shared_precision } = self.model.prior;
+        let longest = OBSERVATION_WEIGHT_MAX * MAGNITUDE_MAX * MAGNITUDE_MAX;
+        let dims = (self.model.n_context() + self.model.n_shared()) as f64;
+        let step_bound = libm::log1p(longest * dims / module_precision.min(shared_precision));
+        Part { place, n_values: body.moments.0 as f64, count: body.moments.1, lambda, step_bound }
+    }
+
     fn shared(&mut self, place: String, body: &UtilityBody, scatter: f64) -> Result<Shared> {
         let k = self.model.n_shared();
-        let part = Part { place, count: body.moments.1, lambda: self.model.prior.shared_precision };
+        let part = self.part(place, body, self.model.prior.shared_precision);
         let (written, read) =
             part.geometry(&self.body.shared_geometries, &mut self.shared_geometries, body.geometry)?;
         let SharedGeometryBody { covariance, sum_zz, volume } = written;
@@ -121,7 +130,7 @@ impl<'a> Reader<'a> {
 
     fn arm(&mut self, place: String, body: &UtilityBody) -> Result<Arm> {
         let (d, k) = (self.model.n_context(), self.model.n_shared());
-        let part = Part { place, count: body.moments.1, lambda: self.model.prior.module_precision };
+        let part = self.part(place, body, self.model.prior.module_precision);
         let (written, read) = part.geometry(&self.body.arm_geometries, &mut self.arm_geometries, body.geometry)?;
         let ArmGeometryBody { covariance, coupling, sum_xx, sum_xz, volume } = written;
         part.check_covariance(d, covariance)?;
@@ -151,8 +160,12 @@ impl<'a> Reader<'a> {
 /// Sums and derived quantities of one module, or of what is shared.
 struct Part {
     place: String,
+    n_values: f64,
+    /// The weight of the values.
     count: f64,
     lambda: f64,
+    /// The most that one value can add to a volume.
+    step_bound: f64,
 }
 
 impl Part {
@@ -191,10 +204,10 @@ impl Part {
 
     /// A determinant that data have only made larger.
     fn check_volume(&self, value: f64) -> Result<()> {
-        if (0.0..f64::INFINITY).contains(&value) {
-            return Ok(());
+        if !(0.0..f64::INFINITY).contains(&value) {
+            return self.refuse(format_args!("volume == {value}, must be finite and >= 0"));
         }
-        self.refuse(format_args!("volume == {value}, must be finite and >= 0"))
+        self.check("volume", 1, &[value], self.n_values * self.step_bound)
     }
 
     /// At most Σ w r², which is at most the weight.
