@@ -9,6 +9,7 @@ import numpy as np
 from benches.quality.stream import Floats
 
 RELATIONS: Final[dict[str, Callable[[float, float], bool]]] = {
+    "<": operator.lt,
     "<=": operator.le,
     ">=": operator.ge,
     ">": operator.gt,

@@ -1,10 +1,11 @@
 """Faulted calls: whatever is broken, the hub gets a legal answer by the ladder, marked with cause and propensity."""
 
+import math
 import random
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ from unittest import mock
 
 import msgspec
 
+from benches.learning.figure import Figure
 from benches.safety.world import NAMES
 from pilotfish.codes import Mode, Reason, Source
 from pilotfish.engine import deciding
@@ -21,8 +23,15 @@ from pilotfish.engine.sides import mixture, sides_of
 from pilotfish.experience import log as log_module
 from pilotfish.request import Module, Outcome, Request, Task
 
-LOCKED_SHARE: Final = 0.02
-"""Share of the locked calls that are made against a really locked file: each waits for the lock, 10 ms."""
+CAMPAIGN: Final = "faults"
+CALLS: Final = 100_000
+PER_PART: Final = 5_000
+
+WEIGHTS: Final = {"log locked": 0.02, "disk full, by SQLite": 0.3}
+"""How many calls of a kind are made for one of others: each waits for the lock, 10 ms, or rolls a transaction back."""
+
+TRIES: Final = 20
+"""Calls that may be made for one that meets the fault: on a full disk what fits into the last page is still logged."""
 
 Faulted = Iterator[None]
 
@@ -71,6 +80,19 @@ def _served_by(
 
 
 @contextmanager
+def disk_full_by_sqlite(engine: Engine) -> Faulted:
+    """The file may not grow: SQLite itself refuses, in the middle of a transaction."""
+    connection = engine.log._connection  # noqa: SLF001  the limit is the connection's
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    (before,) = connection.execute("PRAGMA max_page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA max_page_count = {before}")
+
+
+@contextmanager
 def disk_full(engine: Engine) -> Faulted:
     """Nothing can be written."""
     full = sqlite3.OperationalError("database or disk is full")
@@ -113,6 +135,7 @@ KINDS: Final[dict[str, tuple[Any, set[Reason]]]] = {
     "policy raising, champion sound": (policy_raises, {Reason.POLICY_FAILED}),
     "model missing": (model_missing, {Reason.POLICY_FAILED}),
     "disk full": (disk_full, {Reason.LOG_UNAVAILABLE}),
+    "disk full, by SQLite": (disk_full_by_sqlite, {Reason.LOG_UNAVAILABLE}),
     "log locked": (log_locked, {Reason.LOG_UNAVAILABLE}),
     "clock jump": (clock_jumps, set()),
     "deadline passed": (nothing, {Reason.DEADLINE_NEAR}),
@@ -144,7 +167,7 @@ def fault_of(  # noqa: PLR0911  one return for each claim
         return "illegal"
     if not expected <= reasons:
         return f"cause not told, but {[reason.name for reason in reasons]}"
-    if kind in {"disk full", "log locked"}:
+    if Reason.LOG_UNAVAILABLE in expected:
         baseline = names[record.baseline]
         sound = (decision.decision_id, decision.module, decision.propensity) == ("", baseline, 1.0)
         return "" if sound and decision.source is Source.FALLBACK else "not the baseline with certainty"
@@ -159,28 +182,73 @@ def fault_of(  # noqa: PLR0911  one return for each claim
     return ""
 
 
-def campaign(n: int, seed: int = 1) -> dict[str, Any]:
-    """Make n faulted calls and return the faults of their answers, by kind."""
+def parts(scale: float) -> list[tuple[int, int]]:
+    """Return the seed and the number of calls of each part."""
+    n = max(len(KINDS) * 10, round(CALLS * scale))
+    return [(first, min(PER_PART, n - first)) for first in range(0, n, PER_PART)]
+
+
+def campaign(part: tuple[int, int]) -> dict[str, Any]:
+    """Play one part.
+
+    Args:
+        part: Seed and number of faulted calls.
+    """
+    seed, n = part
     rng = random.Random(seed)
     faults: Counter[str] = Counter()
     counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as directory:
-        settings = EngineSettings(mode=Mode.ROLLOUT, rollout_share=0.5, growth="off")
-        engine = Engine(Path(directory), settings)
+        engine = Engine(Path(directory), EngineSettings(mode=Mode.ROLLOUT, rollout_share=0.5, growth="off"))
         try:
             for _ in range(200):
                 asked = request(rng, "")
                 outcome = Outcome({1: float(rng.random() < 0.7)}, decision_id=engine.decide(asked).decision_id)
                 engine.record_outcome(outcome)
-            share = {kind: LOCKED_SHARE if kind == "log locked" else 1.0 for kind in KINDS}
-            for kind, (broken, expected) in KINDS.items():
+            total = sum(WEIGHTS.get(kind, 1.0) for kind in KINDS)
+            for kind, (broken, _) in KINDS.items():
+                calls = math.ceil(n * WEIGHTS.get(kind, 1.0) / total)
                 with broken(engine):
-                    for _ in range(round(n * share[kind] / sum(share.values()))):
-                        asked = request(rng, kind)
+                    for fault in _calls(engine, rng, kind, calls):
                         counts[kind] += 1
-                        decision = engine.decide(asked, -1.0 if kind == "deadline passed" else None)
-                        if fault := fault_of(kind, expected, asked, decision):
+                        if fault:
                             faults[f"{kind}: {fault}"] += 1
         finally:
             engine.close()
     return {"calls": counts.total(), "by_kind": dict(counts), "violations": faults.total(), "faults": dict(faults)}
+
+
+def _calls(engine: Engine, rng: random.Random, kind: str, n: int) -> Iterator[str]:
+    """Make n calls that meet the fault and yield what is wrong with each answer, "" where nothing is."""
+    made = 0
+    for _ in range(TRIES * n):
+        if made == n:
+            return
+        asked = request(rng, kind)
+        expected = KINDS[kind][1]
+        try:
+            decision = engine.decide(asked, -1.0 if kind == "deadline passed" else None)
+        except Exception as error:  # noqa: BLE001  any is a finding
+            yield f"raised {type(error).__name__}"
+            made += 1
+            continue
+        if kind == "disk full, by SQLite" and decision.decision_id:
+            continue  # it did fit
+        made += 1
+        yield fault_of(kind, expected, asked, decision)
+    yield from ["the fault was not met"] * (n - made)
+
+
+def figures(results: Sequence[dict[str, Any]]) -> list[Figure]:
+    """Return what all parts have shown."""
+    counts: Counter[str] = Counter()
+    faults: Counter[str] = Counter()
+    for result in results:
+        counts.update(result["by_kind"])
+        faults.update(result["faults"])
+    legal = 1.0 - faults.total() / counts.total()
+    detail = ", ".join(f"{fault} {count}" for fault, count in faults.most_common(5))
+    return [
+        Figure(CAMPAIGN, "faulted calls", counts.total(), detail=", ".join(f"{k} {n:,}" for k, n in counts.items())),
+        Figure(CAMPAIGN, "share answered legally, cause told, propensity exact", legal, None, ">=", 1.0, detail),
+    ]

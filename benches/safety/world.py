@@ -58,7 +58,7 @@ def drawn_settings(rng: random.Random) -> SafetySettings:
             calls_per_minute=rng.choice((None, 5, 60)),
             concurrent_calls=rng.choice((None, 2, 20)),
         )
-        for name in rng.sample((*NAMES, "*"), rng.randint(0, 4))
+        for name in rng.sample((*NAMES, "*"), rng.choice((0, 0, 1, 4)))
     }
     return SafetySettings(
         denied_modules=some(NAMES, 2),
@@ -69,9 +69,16 @@ def drawn_settings(rng: random.Random) -> SafetySettings:
         critical_task_types=some(TYPES, 1),
         critical_priority=rng.choice((11, 11, 9)),
         rules={name: RULES[name] for name in some(tuple(RULES), 4)},
-        breakers=BreakerSettings(open_s=rng.uniform(0.5, 5.0), min_calls=rng.choice((3, 10)), window_s=10.0),
+        breakers=BreakerSettings(
+            open_s=rng.uniform(0.1, 2.0),
+            max_open_s=rng.choice((2.0, 30.0)),
+            min_calls=rng.choice((3, 10)),
+            window_s=10.0,
+            probe_share=rng.choice((0.2, 0.8)),
+            probe_patience_s=rng.choice((0.5, 5.0)),
+        ),
         budgets=BudgetSettings(modules=budgets),
-        risk_cap=rng.choice((None, None, 0.5)),
+        risk_cap=rng.choice((None, None, 0.5, 1.0)),
         safe_default=rng.choice(("", rng.choice(NAMES))),
     )
 
@@ -79,27 +86,27 @@ def drawn_settings(rng: random.Random) -> SafetySettings:
 def drawn_request(rng: random.Random) -> Request:
     """Return a request over some of the modules."""
     features: dict[str, Any] = {"task.priority": rng.randint(0, 10) / 10.0}
-    if rng.random() < 0.9:
+    if rng.random() < 0.95:
         features["pages"] = rng.uniform(0, 60)
     modules = tuple(
         Module(
             name,
             {"price": rng.random()} if rng.random() < 0.7 else {},
-            tuple(tag for tag in TAGS if rng.random() < 0.6),
+            tuple(tag for tag in TAGS if rng.random() < 0.8),
             rng.choice((None, None, 50)),
             ("pages",) if rng.random() < 0.1 else (),
         )
-        for name in rng.sample(NAMES, rng.randint(1, 10))
+        for name in rng.sample(NAMES, rng.randint(1, 12))
     )
     names = [module.name for module in modules]
     return Request(
         Task(
             rng.choice(TYPES),
             features=features,
-            required_capabilities=tuple(tag for tag in TAGS if rng.random() < 0.1),
+            required_capabilities=tuple(tag for tag in TAGS if rng.random() < 0.05),
             data_size_bytes=rng.choice((None, None, rng.randint(0, 100))),
             attempt=rng.choice((1, 1, 1, 2, 5)),
-            non_idempotent=rng.random() < 0.2,
+            non_idempotent=rng.random() < 0.1,
             critical=rng.random() < 0.1,
             deadline_s=rng.choice((None, None, rng.uniform(0, 5))),
         ),
