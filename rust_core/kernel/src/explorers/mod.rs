@@ -136,8 +136,19 @@ impl Explorer {
         by_itself || self.floor > 0.0
     }
 
+    /// Whether the probabilities depend on the uncertainties. Where they do not, a decision need not compute them: it then
+    /// costs K · d and not K · d².
+    #[must_use]
+    pub fn needs_uncertainties(&self) -> bool {
+        match self.rule {
+            Rule::Uniform(_) | Rule::EpsilonGreedy(_) | Rule::Greedy(_) | Rule::Softmax(_) => false,
+            Rule::InverseGap(rule) => matches!(rule.gamma, Gamma::Adaptive(_)),
+            Rule::SoftUcb(_) | Rule::Thompson(_) | Rule::Ensemble(_) => true,
+        }
+    }
+
     /// Fills `pmf` with one probability per action; each is at least floor / K and they sum to 1 within rounding.
-    /// `observed` counts what the scores rest on.
+    /// `observed` counts what the scores rest on. `uncertainties` may be empty where they are not needed.
     ///
     /// # Errors
     /// `InvalidInput` if there is no action, the lengths differ, a score is not finite, or an uncertainty is not finite
@@ -153,7 +164,8 @@ impl Explorer {
         if scores.is_empty() {
             return Err(KernelError::invalid("len(scores)", 0, ">= 1"));
         }
-        if uncertainties.len() != scores.len() {
+        let may_lack = uncertainties.is_empty() && !self.needs_uncertainties();
+        if uncertainties.len() != scores.len() && !may_lack {
             let rule = format!("{}, one per score", scores.len());
             return Err(KernelError::invalid("len(uncertainties)", uncertainties.len(), rule));
         }
@@ -302,6 +314,32 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_need_uncertainties_gives_the_same_bits_without_them_and_what_does_refuses() {
+        let scores = [0.2, 0.7, 0.4, 0.7];
+        let fixed = ("inverse_gap", r#"{"kind":"inverse_gap","gamma":10,"anneal_count":3,"floor":0.02}"#);
+        for (name, json) in DEFAULTS.into_iter().chain([fixed]) {
+            let explorer = read(json).unwrap();
+            let pmf = |uncertainties: &[f64]| {
+                let (mut scratch, mut pmf) = (ThompsonScratch::default(), Vec::new());
+                let observed = Observed::alike(50.0);
+                explorer.pmf(&scores, uncertainties, observed, &mut scratch, &mut pmf).map(|()| pmf)
+            };
+            if explorer.needs_uncertainties() {
+                assert_eq!(
+                    pmf(&[]).unwrap_err().to_string(),
+                    "len(uncertainties) == 0, must be 4, one per score",
+                    "{name}"
+                );
+            } else {
+                assert_eq!(pmf(&[]), pmf(&[0.1, 0.4, 0.2, 0.3]), "{name}");
+            }
+        }
+        let free = DEFAULTS.into_iter().chain([fixed]).filter(|(_, json)| !read(json).unwrap().needs_uncertainties());
+        let free: Vec<&str> = free.map(|(name, _)| name).collect();
+        assert_eq!(free, ["uniform", "epsilon_greedy", "greedy", "softmax", "inverse_gap"]);
+    }
+
+    #[test]
     fn an_unknown_kind_is_refused_with_the_known_ones() {
         let error = read(r#"{"kind": "magic", "floor": 0}"#).unwrap_err();
         let known = "uniform, epsilon_greedy, greedy, softmax, inverse_gap, soft_ucb, thompson, ensemble";
@@ -359,7 +397,7 @@ mod tests {
             outcome.unwrap_err().to_string()
         };
         assert_eq!(message(&[], &[]), "len(scores) == 0, must be >= 1");
-        assert_eq!(message(&[1.0], &[]), "len(uncertainties) == 0, must be 1, one per score");
+        assert_eq!(message(&[1.0], &[0.1, 0.2]), "len(uncertainties) == 2, must be 1, one per score");
         assert_eq!(message(&[f64::NAN], &[1.0]), "scores == NaN, must be finite");
         assert_eq!(message(&[1.0], &[-1.0]), "uncertainties == -1, must be finite and >= 0");
     }

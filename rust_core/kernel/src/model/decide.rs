@@ -9,6 +9,7 @@ use crate::explorers::Observed;
 use crate::linalg::{dot, lanes_for, widest};
 use crate::names::Names;
 use crate::pmf::sample;
+use crate::posteriors::SharedGeometry;
 
 /// Largest number of candidates of one decision.
 pub const MODULES_MAX: usize = 1000;
@@ -16,7 +17,7 @@ pub const MODULES_MAX: usize = 1000;
 /// Largest weight of a signal: far above any use, and no sum of weights overflows.
 pub const WEIGHT_MAX: f64 = 1e9;
 
-/// What was chosen; the vectors of the decision are in its scratch.
+/// What was chosen; the vectors of the decision are in its scratch, without uncertainties where the explorer needs none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Chosen {
     /// Place of the chosen candidate.
@@ -98,16 +99,18 @@ impl Model {
         resolve(&snapshot.names, n_modules, name, scratch)?;
         scratch.scores.clear();
         scratch.scores.resize(n_modules, 0.0);
+        let uncertain = self.spec.explorer.needs_uncertainties();
         scratch.uncertainties.clear();
-        scratch.uncertainties.resize(n_modules, 0.0);
+        scratch.uncertainties.resize(if uncertain { n_modules } else { 0 }, 0.0);
         let total = find_active(&snapshot.heads, weights, &mut scratch.active);
         widest(
             #[inline(always)]
             || {
-                if scratch.active.is_empty() {
-                    self.score_prior(scratch);
-                } else {
-                    self.score(&snapshot.heads, total, scratch);
+                match (scratch.active.is_empty(), uncertain) {
+                    (false, true) => self.score(&snapshot.heads, total, scratch),
+                    (false, false) => self.score_means(&snapshot.heads, total, scratch),
+                    (true, true) => self.score_prior(scratch),
+                    (true, false) => {}
                 }
             },
         );
@@ -143,6 +146,27 @@ impl Model {
                 variance += share * share * head.noise_variance * spread;
             }
             *uncertainty = variance.sqrt();
+        }
+    }
+
+    /// The scores alone, with the bits that `score` gives them: K · d, where the uncertainties cost K · d².
+    #[inline(always)]
+    fn score_means(&self, heads: &[Arc<Head>], total: f64, scratch: &mut Scratch) {
+        let Scratch { x, nonzero, z, places, u, active, scores, .. } = scratch;
+        let modules = places.iter().zip(z.chunks_exact(lanes_for(self.n_shared())));
+        for ((place, z), score) in modules.zip(scores.iter_mut()) {
+            let mut known = None;
+            for (signal, weight) in active.iter() {
+                let Some(head) = heads.get(*signal) else { continue };
+                let arm = head.arm(*place);
+                let own = arm.map(|arm| arm.geometry.as_ref());
+                let geometry = Some(own.map(std::ptr::from_ref));
+                if known != geometry {
+                    SharedGeometry::own_part(own, (x, nonzero), z, u);
+                    known = geometry;
+                }
+                *score += weight / total * head.shared.predict(arm, x, u);
+            }
         }
     }
 

@@ -152,6 +152,16 @@ impl SharedGeometry {
             && self.volume.to_bits() == other.volume.to_bits()
     }
 
+    /// u = z − M_aᵀx: what of the module is left to what all share; z itself for an arm that has not been seen.
+    #[inline(always)]
+    pub fn own_part(arm: Option<&ArmGeometry>, (x, nonzero): (&[Lane], &[u32]), z: &[Lane], u: &mut Vec<Lane>) {
+        u.clear();
+        u.extend_from_slice(z);
+        if let Some(arm) = arm {
+            arm.coupling.subtract_transposed(x, nonzero, u);
+        }
+    }
+
     /// Variance s + uᵀ P_0 u of a mean for noise variance 1, and u = z − M_aᵀx; an arm that is `None` has not been seen.
     ///
     /// `shared_places` lists 0 … k−1. Cost: nonzero · (d / 2 + k) + k² / 2.
@@ -165,13 +175,9 @@ impl SharedGeometry {
         shared_places: &[u32],
         u: &mut Vec<Lane>,
     ) -> f64 {
-        u.clear();
-        u.extend_from_slice(z);
+        Self::own_part(arm, (x, nonzero), z, u);
         let own = match arm {
-            Some(arm) => {
-                arm.coupling.subtract_transposed(x, nonzero, u);
-                arm.covariance.quadratic(x, nonzero)
-            }
+            Some(arm) => arm.covariance.quadratic(x, nonzero),
             None => dot(x, x) / prior.module_precision,
         };
         // A variance of 1e-17 may round below zero.
