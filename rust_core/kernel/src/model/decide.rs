@@ -9,7 +9,6 @@ use crate::explorers::Observed;
 use crate::linalg::{dot, lanes_for, widest};
 use crate::names::Names;
 use crate::pmf::sample;
-use crate::posteriors::SharedGeometry;
 
 /// Largest number of candidates of one decision.
 pub const MODULES_MAX: usize = 1000;
@@ -159,13 +158,14 @@ impl Model {
             for (signal, weight) in active.iter() {
                 let Some(head) = heads.get(*signal) else { continue };
                 let arm = head.arm(*place);
-                let own = arm.map(|arm| arm.geometry.as_ref());
-                let geometry = Some(own.map(std::ptr::from_ref));
-                if known != geometry {
-                    SharedGeometry::own_part(own, (x, nonzero), z, u);
-                    known = geometry;
-                }
-                *score += weight / total * head.shared.predict(arm, x, u);
+                let geometry = Some(arm.map(|arm| std::ptr::from_ref(arm.geometry.as_ref())));
+                let mean = if known == geometry {
+                    head.shared.predict(arm, x, u)
+                } else {
+                    head.shared.mean(arm, (x, nonzero), z, u)
+                };
+                known = geometry;
+                *score += weight / total * mean;
             }
         }
     }

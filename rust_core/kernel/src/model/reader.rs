@@ -13,7 +13,7 @@ use crate::encoders::MAGNITUDE_MAX;
 use crate::error::{KernelError, Result};
 use crate::linalg::{Lane, Rectangular, Symmetric, pack};
 use crate::names::Names;
-use crate::posteriors::{Arm, ArmGeometry, Moments, Shared, SharedGeometry};
+use crate::posteriors::{Arm, ArmGeometry, Moments, Products, Shared, SharedGeometry, Sums};
 
 /// Room for rounding in every bound.
 const SLACK: f64 = 1.0 + 1e-6;
@@ -103,11 +103,14 @@ impl<'a> Reader<'a> {
         let ArmGeometryBody { covariance, coupling, sum_xx, sum_xz, volume } =
             part.geometry(&self.body.arm_geometries, body.geometry)?;
         let products = part.count * MAGNITUDE_MAX * MAGNITUDE_MAX;
+        let sums = Sums {
+            xx: part.sum_of_squares("sum_xx", d, sum_xx)?,
+            xz: part.rectangular("sum_xz", d, k, sum_xz, products)?,
+        };
         let geometry = ArmGeometry {
             covariance: part.covariance(d, covariance)?,
             coupling: part.rectangular("coupling", d, k, coupling, MAGNITUDE_MAX * part.mean_bound())?,
-            sum_xx: part.sum_of_squares("sum_xx", d, sum_xx)?,
-            sum_xz: part.rectangular("sum_xz", d, k, sum_xz, products)?,
+            sums: Products::new(d, k, sums),
             volume: part.volume(*volume)?,
         };
         Ok(Arm {

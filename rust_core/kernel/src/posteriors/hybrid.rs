@@ -20,7 +20,8 @@
 use std::sync::Arc;
 
 use super::moments::Moments;
-use crate::linalg::{Lane, Rectangular, Symmetric, add_scaled, dot, same_bits, zeros};
+use super::products::Products;
+use crate::linalg::{Lane, Rectangular, Symmetric, add_scaled, dot, dot_pair, same_bits, zeros};
 
 /// Precisions of the prior.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,10 +57,8 @@ pub struct ArmGeometry {
     pub covariance: Symmetric,
     /// M_a `[d, k]`.
     pub coupling: Rectangular,
-    /// Σ x xᵀ `[d, d]`.
-    pub sum_xx: Symmetric,
-    /// Σ x zᵀ `[d, k]`.
-    pub sum_xz: Rectangular,
+    /// Σ x xᵀ `[d, d]` and Σ x zᵀ `[d, k]`.
+    pub sums: Products,
     /// ln |A_a| − ln |λ_module I|: how far the observations have narrowed the posterior.
     pub volume: f64,
 }
@@ -110,8 +109,7 @@ impl ArmGeometry {
         Self {
             covariance: Symmetric::scaled_identity(d, 1.0 / prior.module_precision),
             coupling: Rectangular::zeros(d, k),
-            sum_xx: Symmetric::zeros(d),
-            sum_xz: Rectangular::zeros(d, k),
+            sums: Products::zeros(d, k),
             volume: 0.0,
         }
     }
@@ -119,12 +117,11 @@ impl ArmGeometry {
     /// Whether two have the same bits.
     #[must_use]
     pub fn same_bits(&self, other: &Self) -> bool {
-        // The sums of different streams differ early, so most comparisons end there.
-        self.sum_xx.same_bits(&other.sum_xx)
-            && self.sum_xz.same_bits(&other.sum_xz)
+        // The volumes of different streams differ, so most comparisons end there.
+        self.volume.to_bits() == other.volume.to_bits()
             && self.covariance.same_bits(&other.covariance)
             && self.coupling.same_bits(&other.coupling)
-            && self.volume.to_bits() == other.volume.to_bits()
+            && self.sums.same_bits(&other.sums)
     }
 }
 
@@ -213,6 +210,28 @@ impl Shared {
         arm.map_or(0.0, |arm| dot(x, &arm.mean)) + dot(u, &self.mean)
     }
 
+    /// Mean xᵀc_a + uᵀβ by itself, with the bits of `predict`, and its u. Cost: nonzero · k + d.
+    #[inline(always)]
+    pub fn mean(
+        &self,
+        arm: Option<&Arm>,
+        (x, nonzero): (&[Lane], &[u32]),
+        z: &[Lane],
+        u: &mut Vec<Lane>,
+    ) -> f64 {
+        let column = arm.and_then(|arm| arm.geometry.coupling.single_column());
+        if let (Some(arm), Some(column), [single]) = (arm, column, z) {
+            let (own, common) = dot_pair(x, &arm.mean, column);
+            let mut left = *single;
+            left[0] -= common;
+            u.clear();
+            u.push(left);
+            return own + dot(u, &self.mean);
+        }
+        SharedGeometry::own_part(arm.map(|arm| arm.geometry.as_ref()), (x, nonzero), z, u);
+        self.predict(arm, x, u)
+    }
+
     /// Takes in one observation of `arm` and returns how far it was from what was expected. `step` is kept from one call to
     /// the next.
     ///
@@ -286,30 +305,38 @@ impl Step {
             copy.clear();
             copy.extend_from_slice(original);
         }
-        let mut own = ArmGeometry::clone(&arm.geometry);
-        let mut common = SharedGeometry::clone(&shared.geometry);
-        own.sum_xx.add_outer(1.0, seen.x);
-        own.sum_xz.add_outer(1.0, seen.x, seen.z);
-        common.sum_zz.add_outer(1.0, seen.z);
-
-        own.covariance.multiply(seen.x, v);
+        let (arm, shared) = (&arm.geometry, &shared.geometry);
+        arm.covariance.multiply(seen.x, v);
         self.s = dot(seen.x, v);
-        own.coupling.subtract_transposed(seen.x, seen.nonzero, u);
-        common.covariance.multiply(u, g);
+        arm.coupling.subtract_transposed(seen.x, seen.nonzero, u);
+        shared.covariance.multiply(u, g);
         let ug = dot(u, g);
         self.q = 1.0 + self.s + ug;
         self.exact = self.s >= 0.0 && ug >= 0.0 && self.q.is_finite();
-        if self.exact {
-            let p = 1.0 + self.s;
-            own.volume += libm::log(p);
-            common.volume += libm::log(self.q);
-            common.covariance.add_outer(-1.0 / self.q, g);
-            own.coupling.add_outer(1.0 / p, v, u);
-            own.covariance.add_outer(-1.0 / p, v);
-        }
-        self.before = Some((Arc::clone(&arm.geometry), Arc::clone(&shared.geometry)));
-        self.after = Some((Arc::new(own), Arc::new(common)));
+        let p = 1.0 + self.s;
+        // Where rounding has made a variance negative everything is rebuilt from the sums, which alone must be right.
+        let (by_module, by_all) = if self.exact { (1.0 / p, 1.0 / self.q) } else { (0.0, 0.0) };
+
+        let (mut own, mut common) = self.before.take().unwrap_or_else(|| (Arc::clone(arm), Arc::clone(shared)));
+        let target = writable(&mut own);
+        target.sums.clone_from(&arm.sums);
+        target.sums.add(seen.x, seen.z);
+        target.coupling.set_sum(&arm.coupling, by_module, v, u);
+        target.covariance.set_sum(&arm.covariance, -by_module, v);
+        target.volume = if self.exact { arm.volume + libm::log(p) } else { arm.volume };
+        let target = writable(&mut common);
+        target.sum_zz.set_sum(&shared.sum_zz, 1.0, seen.z);
+        target.covariance.set_sum(&shared.covariance, -by_all, g);
+        target.volume = if self.exact { shared.volume + libm::log(self.q) } else { shared.volume };
+        self.before = Some((Arc::clone(arm), Arc::clone(shared)));
+        self.after = Some((own, common));
     }
+}
+
+/// What a step may overwrite: the geometry that the step before has replaced, where nobody holds it any more, because memory
+/// that was just used is in the caches and need not be asked of the system; else a copy.
+fn writable<T: Clone>(replaced: &mut Arc<T>) -> &mut T {
+    Arc::make_mut(replaced)
 }
 
 #[cfg(test)]
@@ -373,6 +400,6 @@ mod tests {
         let one = pack(&[1.0]);
         let seen = Observation { x: &one, nonzero: &[0], z: &one, utility: 1.0, weight: 1.0 };
         assert_eq!(shared.learn(&mut arm, &seen, &mut Step::default()), None);
-        assert!((arm.geometry.sum_xx.get(0, 0) - 1.0).abs() < 1e-15);
+        assert!((arm.geometry.sums.sums().xx.get(0, 0) - 1.0).abs() < 1e-15);
     }
 }
