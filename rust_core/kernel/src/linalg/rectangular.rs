@@ -89,6 +89,7 @@ impl Rectangular {
 
     /// The elements of the one column, if there is but one.
     #[inline(always)]
+    #[must_use]
     pub fn single_column(&self) -> Option<&[Lane]> {
         (self.columns == 1).then_some(self.lanes.as_slice())
     }

@@ -159,20 +159,19 @@ impl SharedGeometry {
         }
     }
 
-    /// Variance s + uᵀ P_0 u of a mean for noise variance 1, and u = z − M_aᵀx; an arm that is `None` has not been seen.
+    /// Variance s + uᵀ P_0 u of a mean for noise variance 1, with the u of `own_part`; an arm that is `None` has not been seen.
     ///
-    /// `shared_places` lists 0 … k−1. Cost: nonzero · (d / 2 + k) + k² / 2.
+    /// `shared_places` lists 0 … k−1. Cost: nonzero · d / 2 + k² / 2.
     #[inline(always)]
+    #[must_use]
     pub fn spread(
         &self,
         arm: Option<&ArmGeometry>,
         prior: Prior,
         (x, nonzero): (&[Lane], &[u32]),
-        z: &[Lane],
         shared_places: &[u32],
-        u: &mut Vec<Lane>,
+        u: &[Lane],
     ) -> f64 {
-        Self::own_part(arm, (x, nonzero), z, u);
         let own = match arm {
             Some(arm) => arm.covariance.quadratic(x, nonzero),
             None => dot(x, x) / prior.module_precision,
@@ -203,22 +202,16 @@ impl Shared {
         (self.scatter + prior_count * prior_variance) / (self.moments.weight + prior_count)
     }
 
-    /// Mean xᵀc_a + uᵀβ, with the u of `SharedGeometry::spread`.
+    /// Mean xᵀc_a + uᵀβ, with the u of `SharedGeometry::own_part`.
     #[inline(always)]
     #[must_use]
     pub fn predict(&self, arm: Option<&Arm>, x: &[Lane], u: &[Lane]) -> f64 {
         arm.map_or(0.0, |arm| dot(x, &arm.mean)) + dot(u, &self.mean)
     }
 
-    /// Mean xᵀc_a + uᵀβ by itself, with the bits of `predict`, and its u. Cost: nonzero · k + d.
+    /// u and the mean, with the bits of `own_part` and `predict`, in one pass over x where k = 1. Cost: nonzero · k + d.
     #[inline(always)]
-    pub fn mean(
-        &self,
-        arm: Option<&Arm>,
-        (x, nonzero): (&[Lane], &[u32]),
-        z: &[Lane],
-        u: &mut Vec<Lane>,
-    ) -> f64 {
+    pub fn mean(&self, arm: Option<&Arm>, (x, nonzero): (&[Lane], &[u32]), z: &[Lane], u: &mut Vec<Lane>) -> f64 {
         let column = arm.and_then(|arm| arm.geometry.coupling.single_column());
         if let (Some(arm), Some(column), [single]) = (arm, column, z) {
             let (own, common) = dot_pair(x, &arm.mean, column);
@@ -356,8 +349,9 @@ mod tests {
         let (mut shared, _) = prior(2, 1);
         shared.mean[0][0] = 0.5;
         let (x, z, mut u) = (pack(&[1.0, 2.0]), pack(&[1.0]), Vec::new());
-        let variance = shared.geometry.spread(None, PRIOR, (&x, &[0, 1]), &z, &[0], &mut u);
-        assert!((shared.predict(None, &x, &u) - 0.5).abs() < 1e-15);
+        let mean = shared.mean(None, (&x, &[0, 1]), &z, &mut u);
+        let variance = shared.geometry.spread(None, PRIOR, (&x, &[0, 1]), &[0], &u);
+        assert!((mean - 0.5).abs() < 1e-15);
         assert!((variance - (5.0 / 2.0 + 1.0 / 4.0)).abs() < 1e-15);
     }
 
@@ -369,9 +363,10 @@ mod tests {
         let (one, mut u) = (pack(&[1.0]), Vec::new());
         let seen = Observation { x: &one, nonzero: &[0], z: &one, utility: 1.0, weight: 1.0 };
         assert!(shared.learn(&mut arm, &seen, &mut Step::default()).is_some());
-        let variance = shared.geometry.spread(Some(&arm.geometry), PRIOR, (&one, &[0]), &one, &[0], &mut u);
+        let mean = shared.mean(Some(&arm), (&one, &[0]), &one, &mut u);
+        let variance = shared.geometry.spread(Some(&arm.geometry), PRIOR, (&one, &[0]), &[0], &u);
         assert!((shared.mean[0][0] - 2.0 / 14.0).abs() < 1e-15);
-        assert!((shared.predict(Some(&arm), &one, &u) - 6.0 / 14.0).abs() < 1e-15);
+        assert!((mean - 6.0 / 14.0).abs() < 1e-15);
         assert!((variance - 6.0 / 14.0).abs() < 1e-15);
     }
 
@@ -391,6 +386,42 @@ mod tests {
         assert!(Arc::ptr_eq(&one_arm.geometry, &other_arm.geometry) && Arc::ptr_eq(&one.geometry, &other.geometry));
         assert!(alone_arm.geometry.same_bits(&other_arm.geometry) && alone.geometry.same_bits(&other.geometry));
         assert_eq!((alone.mean, alone_arm.mean), (other.mean, other_arm.mean));
+    }
+
+    #[test]
+    fn the_mean_in_one_pass_has_the_bits_of_the_two_steps() {
+        for k in [1, 2, 9] {
+            let (mut shared, mut arm) = prior(5, k);
+            let x = pack(&[1.0, -0.4, 0.0, 0.7, 0.2]);
+            let z = pack(&(0..k).map(|i| libm::cos(i as f64)).collect::<Vec<_>>());
+            for utility in [0.3, 0.9, 0.1] {
+                let seen = Observation { x: &x, nonzero: &[0, 1, 3, 4], z: &z, utility, weight: 1.0 };
+                assert!(shared.learn(&mut arm, &seen, &mut Step::default()).is_some());
+            }
+            let task = (x.as_slice(), [0, 1, 3, 4].as_slice());
+            let (mut at_once, mut u) = (Vec::new(), Vec::new());
+            let mean = shared.mean(Some(&arm), task, &z, &mut at_once);
+            SharedGeometry::own_part(Some(&arm.geometry), task, &z, &mut u);
+            assert_eq!((mean.to_bits(), at_once), (shared.predict(Some(&arm), &x, &u).to_bits(), u));
+        }
+    }
+
+    #[test]
+    fn a_step_over_memory_of_the_one_before_leaves_what_others_hold() {
+        let ((mut shared, mut arm), mut step) = (prior(2, 1), Step::default());
+        let ((mut again, mut other), x, z) = (prior(2, 1), pack(&[1.0, 0.3]), pack(&[1.0]));
+        let (mut held, mut bits) = (Vec::new(), Vec::new());
+        for i in 0..20 {
+            let seen = Observation { x: &x, nonzero: &[0, 1], z: &z, utility: 0.5, weight: 1.0 };
+            assert!(shared.learn(&mut arm, &seen, &mut step).is_some());
+            assert!(again.learn(&mut other, &seen, &mut Step::default()).is_some());
+            if i % 3 == 0 {
+                held.push(Arc::clone(&arm.geometry));
+                bits.push(ArmGeometry::clone(&arm.geometry));
+            }
+        }
+        assert!(held.iter().zip(&bits).all(|(held, bits)| held.same_bits(bits)));
+        assert!(arm.geometry.same_bits(&other.geometry) && shared.geometry.same_bits(&again.geometry));
     }
 
     #[test]

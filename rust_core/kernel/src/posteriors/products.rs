@@ -112,7 +112,8 @@ mod tests {
     use crate::linalg::pack;
 
     fn observation(i: u32, d: usize, k: usize) -> (Vec<Lane>, Vec<Lane>) {
-        let vector = |n: usize, f: f64| pack(&(0..n).map(|j| libm::sin(f * (j as f64 + f64::from(i)))).collect::<Vec<_>>());
+        let vector =
+            |n: usize, f: f64| pack(&(0..n).map(|j| libm::sin(f * (j as f64 + f64::from(i)))).collect::<Vec<_>>());
         (vector(d, 1.7), vector(k, 0.9))
     }
 

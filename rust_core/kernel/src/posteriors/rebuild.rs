@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::hybrid::{Arm, ArmGeometry, Prior, Shared, SharedGeometry};
-use crate::error::{KernelError, Result};
 use super::products::{Products, Sums};
+use crate::error::{KernelError, Result};
 use crate::linalg::{Symmetric, dot, invert_positive_definite};
 
 /// A_a = λI + Σ x xᵀ, and from it P_a and M_a. Cost: d³.
