@@ -216,7 +216,9 @@ def _decided(model: Model, decision: LoggedDecision) -> tuple[bytes, bytes, byte
     (probability,) = struct.unpack_from("d", choice.pmf, 8 * legal.index(served))
     share = record.policy_share
     propensity = served_probability(probability, share, is_baseline=served == record.baseline)
-    return choice.pmf, choice.scores, choice.uncertainties, served, propensity
+    # Older logs have them also of explorers that do without: nothing followed from them, so nothing can differ.
+    uncertainties = choice.uncertainties or record.uncertainties
+    return choice.pmf, choice.scores, uncertainties, served, propensity
 
 
 def _rewards_of(specification: bytes, version: str) -> RewardFunction:
