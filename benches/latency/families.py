@@ -23,8 +23,8 @@ class Family(NamedTuple):
     reads_matrices: bool
 
 
-# Soft UCB ranks by LinUCB's bound and makes a pmf of the gaps; inverse_gap stands here with a γ that grows with √n, as
-# VW's does, because one that follows the uncertainties is of another class: it has to compute them.
+# Soft UCB ranks by LinUCB's bound and makes a pmf of the gaps; inverse_gap stands here with a gamma that grows with √n,
+# as VW's does, because one that follows the uncertainties is of another class: it has to compute them.
 FAMILIES = {
     "LinTS": Family("mean and variance of each module, a random draw", "thompson", reads_matrices=True),
     "LinUCB": Family("mean and variance of each module, the largest bound", "soft_ucb", reads_matrices=True),
@@ -44,7 +44,7 @@ def our_name(explorer: str) -> str:
 
 
 def working_set_bytes(n_modules: int, n_features: int, floor: str = FLOOR) -> int:
-    """Return the bytes that the arithmetic of a floor must read: half of K symmetric [d, d] matrices, or K means [d]."""
+    """Return the bytes that a floor must read: half of K symmetric [d, d] matrices, or K means [d]."""
     numbers = n_modules * n_features
     return numbers * BYTES_PER_NUMBER if floor == MEANS_FLOOR else numbers * n_features * BYTES_PER_NUMBER // 2
 

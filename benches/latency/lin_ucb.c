@@ -1,8 +1,9 @@
 /* LinUCB's arithmetic and nothing else, as a Python extension: the floor of the latency bench.
  *
- * Per module: P = (I + sum x x')^-1 and theta = P sum x r. Decide: the largest theta'x + sqrt(x'Px), or theta'x. Learn: with v = Px and
- * s = x'v, P -= v v' / (1 + s), theta += v (r - theta'x) / (1 + s). P is symmetric and only its lower part is kept, in
- * panels of one register's columns; a panel holds the rows from its diagonal on: one stream through memory, half the square.
+ * Per module: P = (I + sum x x')^-1 and theta = P sum x r. Decide: the largest theta'x + sqrt(x'Px). Greedy: the largest
+ * theta'x. Learn: with v = Px and s = x'v, P -= v v' / (1 + s), theta += v (r - theta'x) / (1 + s). P is symmetric and only
+ * its lower part is kept, in panels of one register's columns; a panel holds the rows from its diagonal on: one stream
+ * through memory, half the square.
  * Nothing is checked but the buffer's length: no names, no pmf, no snapshot, no copy. d is padded to whole registers. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

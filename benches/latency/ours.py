@@ -12,7 +12,7 @@ from pilotfish._core import Model, explorer_default
 
 SEEDS = [index.to_bytes(16, "big") for index in range(64)]
 FLOOR = 0.02
-# γ = 10 · √(1 + n): VW's --squarecb multiplies 10 by √n (its gamma_scale and gamma_exponent).
+# gamma = 10 · √(1 + n): VW's --squarecb multiplies 10 by √n (its gamma_scale and gamma_exponent).
 SETTINGS = {"inverse_gap": {"kind": "inverse_gap", "gamma": 10.0, "anneal_count": 1.0}}
 
 

@@ -85,8 +85,9 @@ def speedups(figures: list[Figure]) -> dict[Place, float]:
 def verdicts(figures: list[Figure], l2_bytes: int) -> list[Verdict]:
     """Hold the figures against the requirements.
 
-    Where what the operation reads fits the second-level cache, ours must be 2.5 × faster than every peer of its family.
-    Beyond, memory sets the pace for all, and ours must be within 1.5 × of the floor. What was not measured has no verdict.
+    Where what the operation reads fits the second-level cache, ours must be 2.5 × faster than every peer of its
+    family. Beyond, memory sets the pace for all, and ours must be within 1.5 × of the floor. What was not measured has
+    no verdict.
     """
     places = by_place(figures)
     sizes = sorted({(f.n_modules, f.n_features) for f in figures})

@@ -109,11 +109,8 @@ def _contributions(answer: ExplainDecisionResponse) -> str:
     for row in answer.present_scores:
         mark = " *" if row.module == decision.module else ""
         then = f"; {recorded[row.module]:.4f} at the decision" if row.module in recorded and not is_of_then else ""
-        blocks.append(
-            "\n".join(
-                (f"{row.module}{mark}: {row.score:.4f} ± {_deviation(row.uncertainty)}{then}", *_bars(row, longest or 1.0))
-            )
-        )
+        title = f"{row.module}{mark}: {row.score:.4f} ± {_deviation(row.uncertainty)}{then}"
+        blocks.append("\n".join((title, *_bars(row, longest or 1.0))))
     return "\n\n".join(blocks)
 
 
