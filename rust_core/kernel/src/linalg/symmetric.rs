@@ -206,6 +206,26 @@ impl Symmetric {
         }
     }
 
+    /// `A += Σ w wᵀ` over vectors that lie one after the other, with the bits of `add_outer` for one after the other; each row
+    /// is read and written once. (That skips lanes of zeros, which add ±0 here: sums of products are never −0.)
+    #[inline(always)]
+    pub fn add_outers(&mut self, vectors: &[Lane]) {
+        let width = lanes_for(self.n).max(1);
+        let mut rest = self.rows.as_mut_slice();
+        for c in 0..width {
+            let first = c * LANES;
+            let (panel, later) = rest.split_at_mut(self.n - first);
+            rest = later;
+            for (i, row) in panel.iter_mut().enumerate() {
+                let mut sum = *row;
+                for w in vectors.chunks_exact(width) {
+                    sum = plus_outer(&sum, 1.0, w.as_flattened()[first + i], &w[c]);
+                }
+                *row = sum;
+            }
+        }
+    }
+
     /// `A = B + factor · w wᵀ`, with the bits that `add_outer` gives a copy of B: one pass over memory, not two.
     #[inline(always)]
     pub fn set_sum(&mut self, base: &Self, factor: f64, w: &[Lane]) {
@@ -326,6 +346,17 @@ mod tests {
             }
             let packed = Symmetric::from_packed(n, &matrix.to_packed());
             assert_eq!(packed, Some(matrix), "the diagonal blocks are symmetric to the bit");
+        }
+    }
+
+    #[test]
+    fn outer_products_at_once_have_the_bits_of_one_after_the_other() {
+        for n in [1, 7, 8, 9, 17, 37] {
+            let vectors = [0.3, 1.7, 2.9].map(|k| (0..n).map(|i| libm::sin(k * i as f64)).collect::<Vec<_>>());
+            let (mut at_once, mut one_by_one) = (Symmetric::zeros(n), Symmetric::zeros(n));
+            at_once.add_outers(&vectors.each_ref().map(|vector| pack(vector)).concat());
+            vectors.iter().for_each(|vector| one_by_one.add_outer(1.0, &pack(vector)));
+            assert!(at_once.same_bits(&one_by_one), "n = {n}");
         }
     }
 

@@ -99,8 +99,8 @@ impl Clone for Products {
 impl Sums {
     #[inline(always)]
     fn add_all(&mut self, xs: &[Lane], zs: &[Lane], (d, k): (usize, usize)) {
+        self.xx.add_outers(xs);
         for (x, z) in xs.chunks_exact(lanes_for(d)).zip(zs.chunks_exact(lanes_for(k))) {
-            self.xx.add_outer(1.0, x);
             self.xz.add_outer(1.0, x, z);
         }
     }
