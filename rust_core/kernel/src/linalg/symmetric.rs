@@ -355,7 +355,9 @@ mod tests {
             let vectors = [0.3, 1.7, 2.9].map(|k| (0..n).map(|i| libm::sin(k * i as f64)).collect::<Vec<_>>());
             let (mut at_once, mut one_by_one) = (Symmetric::zeros(n), Symmetric::zeros(n));
             at_once.add_outers(&vectors.each_ref().map(|vector| pack(vector)).concat());
-            vectors.iter().for_each(|vector| one_by_one.add_outer(1.0, &pack(vector)));
+            for vector in &vectors {
+                one_by_one.add_outer(1.0, &pack(vector));
+            }
             assert!(at_once.same_bits(&one_by_one), "n = {n}");
         }
     }
