@@ -314,32 +314,6 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_need_uncertainties_gives_the_same_bits_without_them_and_what_does_refuses() {
-        let scores = [0.2, 0.7, 0.4, 0.7];
-        let fixed = ("inverse_gap", r#"{"kind":"inverse_gap","gamma":10,"anneal_count":3,"floor":0.02}"#);
-        for (name, json) in DEFAULTS.into_iter().chain([fixed]) {
-            let explorer = read(json).unwrap();
-            let pmf = |uncertainties: &[f64]| {
-                let (mut scratch, mut pmf) = (ThompsonScratch::default(), Vec::new());
-                let observed = Observed::alike(50.0);
-                explorer.pmf(&scores, uncertainties, observed, &mut scratch, &mut pmf).map(|()| pmf)
-            };
-            if explorer.needs_uncertainties() {
-                assert_eq!(
-                    pmf(&[]).unwrap_err().to_string(),
-                    "len(uncertainties) == 0, must be 4, one per score",
-                    "{name}"
-                );
-            } else {
-                assert_eq!(pmf(&[]), pmf(&[0.1, 0.4, 0.2, 0.3]), "{name}");
-            }
-        }
-        let free = DEFAULTS.into_iter().chain([fixed]).filter(|(_, json)| !read(json).unwrap().needs_uncertainties());
-        let free: Vec<&str> = free.map(|(name, _)| name).collect();
-        assert_eq!(free, ["uniform", "epsilon_greedy", "greedy", "softmax", "inverse_gap"]);
-    }
-
-    #[test]
     fn an_unknown_kind_is_refused_with_the_known_ones() {
         let error = read(r#"{"kind": "magic", "floor": 0}"#).unwrap_err();
         let known = "uniform, epsilon_greedy, greedy, softmax, inverse_gap, soft_ucb, thompson, ensemble";
