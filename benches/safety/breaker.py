@@ -132,7 +132,11 @@ def stand(case: Case) -> Iterator[Stand]:
     """Open an engine whose every look at the monotonic clock is ours."""
     mode, share = MODES[case.mode]
     settings = EngineSettings(
-        mode=mode, rollout_share=share, growth="off", id_seed=f"breaker {case.seed}", safety=SafetySettings(breakers=case.breakers)
+        mode=mode,
+        rollout_share=share,
+        growth="off",
+        id_seed=f"breaker {case.seed}",
+        safety=SafetySettings(breakers=case.breakers),
     )
     clock = Clock()
     fake = SimpleNamespace(monotonic=clock.monotonic)

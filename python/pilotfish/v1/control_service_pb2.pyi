@@ -340,7 +340,7 @@ class PresentScore(google.protobuf.message.Message):
     score: builtins.float
     """Expected reward under the decision's weights; about [0, 1]."""
     uncertainty: builtins.float
-    """Standard deviation of the score's posterior."""
+    """Standard deviation of the score's posterior; NaN if the policy's explorer does without."""
     policy_probability: builtins.float
     """Probability under the policy alone, [0, 1], if these candidates were offered now."""
     other_contributions: builtins.float

@@ -25,7 +25,7 @@ def bets(
 class ConfidenceTwin:
     """Same answers as `ConfidenceSequence`, at a cost that grows with every observation."""
 
-    def __init__(  # noqa: PLR0913  those of the twin
+    def __init__(
         self,
         low: float,
         high: float,
