@@ -123,8 +123,8 @@ class Stand:
     def _deliver(self) -> None:
         while self._waiting and self._waiting[0][0] <= self.now_s:
             _, _, decision_id, works = heappop(self._waiting)
-            signals = {Signal.COMPLETION: float(works), Signal.LATENCY_MS: 50.0 if works else 1.0}
-            self._engine.record_outcome(Outcome(dict(signals), decision_id=decision_id))
+            signals: dict[int, float] = {Signal.COMPLETION: float(works), Signal.LATENCY_MS: 50.0 if works else 1.0}
+            self._engine.record_outcome(Outcome(signals, decision_id=decision_id))
 
 
 @contextmanager

@@ -33,6 +33,7 @@ def explanation_to(record: DecisionRecord, target: policy_pb2.Explanation) -> No
     candidates = record.request.candidates
     policy: Sequence[float]
     scores: Sequence[float]
+    uncertainties: Sequence[float]
     policy = scores = uncertainties = (0.0,) * len(record.legal)
     if record.policy_pmf:
         policy, scores = memoryview(record.policy_pmf).cast("d"), memoryview(record.scores).cast("d")

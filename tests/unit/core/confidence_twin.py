@@ -1,8 +1,8 @@
 """The confidence sequence written out a second time, slowly: every observation is kept, every end is bracketed."""
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import logsumexp
+from scipy.optimize import brentq  # type: ignore[import-untyped]
+from scipy.special import logsumexp  # type: ignore[import-untyped]
 
 STAKE_MAX, COUNT_MAX, FURTHER, TUNED = 0.8, 1e6, 8, 0.8
 
@@ -25,7 +25,7 @@ def bets(
 class ConfidenceTwin:
     """Same answers as `ConfidenceSequence`, at a cost that grows with every observation."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  the core's
         self,
         low: float,
         high: float,
