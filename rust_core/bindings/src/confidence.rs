@@ -19,6 +19,7 @@ pub struct ConfidenceSequence {
 #[pymethods]
 impl ConfidenceSequence {
     #[new]
+    #[allow(clippy::too_many_arguments, reason = "those of the constructor in Python")]
     #[pyo3(signature = (low, high, mean_low, mean_high, alpha, expected_count = None, expected_deviation = None))]
     fn new(
         py: Python<'_>,

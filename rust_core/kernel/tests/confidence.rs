@@ -19,7 +19,9 @@ fn sequence(expected: Option<f64>) -> ConfidenceSequence {
 
 fn observed(expected: Option<f64>, observations: &[f64]) -> ConfidenceSequence {
     let mut sequence = sequence(expected);
-    observations.iter().for_each(|x| sequence.observe(*x).unwrap());
+    for x in observations {
+        sequence.observe(*x).unwrap();
+    }
     sequence
 }
 
@@ -56,7 +58,9 @@ proptest! {
     fn moving_and_stretching_moves_and_stretches(stream in stream(200), by in -5.0..5.0_f64, times in 0.01..100.0_f64) {
         let at = |x: f64| by + times * x;
         let mut other = ConfidenceSequence::new(at(-B), at(B), at(-1.0), at(1.0), 0.05, Some(50.0), None).unwrap();
-        stream.iter().for_each(|x| other.observe(at(*x).clamp(at(-B), at(B))).unwrap());
+        for x in &stream {
+            other.observe(at(*x).clamp(at(-B), at(B))).unwrap();
+        }
         let ((low, high), (other_low, other_high)) = (observed(Some(50.0), &stream).interval(), other.interval());
         let tolerance = 1e-9 * (times + by.abs());
         prop_assert!((other_low - at(low)).abs() < tolerance && (other_high - at(high)).abs() < tolerance);
@@ -144,6 +148,7 @@ fn the_golden_stream_gives_the_golden_intervals_and_state() {
         let (low, high) = sequence.interval();
         assert!((low - number(&ends[0])).abs() < 1e-9 && (high - number(&ends[1])).abs() < 1e-9);
     }
+    #[allow(clippy::format_collect, reason = "a test prints a few bytes")]
     let hex: String = sequence.state().unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hex, golden["state"].as_str().unwrap());
 }

@@ -12,7 +12,9 @@ fn config(cases: u32) -> Config {
 
 fn seen(share: f64, alpha: f64, units: &[bool]) -> SampleRatio {
     let mut ratio = SampleRatio::new(share, alpha).unwrap();
-    units.iter().for_each(|unit| ratio.observe(*unit).unwrap());
+    for unit in units {
+        ratio.observe(*unit).unwrap();
+    }
     ratio
 }
 
