@@ -1,14 +1,17 @@
 """What `pilotfish top` shows, from two calls and one scrape per look."""
 
+import math
 import time
 import urllib.request
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from prometheus_client.parser import text_string_to_metric_families
 from rich.columns import Columns
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -23,7 +26,13 @@ _BARS: Final = " ▁▂▃▄▅▆▇█"
 _COLOURS: Final = {"pass": "green", "hold": "yellow", "breach": "red", "none": "dim", "closed": "green"}
 _SCRAPE_S: Final = 2.0
 _AXIS: Final = 41
-"""Columns of an interval's axis, odd so that zero has one of its own."""
+"""Columns of an interval's axis at most, odd so that zero has one of its own."""
+_AXIS_LEAST: Final = 9
+_NUMBERS: Final = len("[-0.000,+0.000]")
+"""What must not be broken over two lines, so that all columns fit into 80."""
+
+_Key = TypeVar("_Key", str, float)
+_Count = TypeVar("_Count", int, float)
 
 
 class Watch:
@@ -59,7 +68,7 @@ class Watch:
         rates: dict[str, float] = {}
         if self._before is not None:
             passed = max(now - self._before[0], 1e-3)
-            rates = {name: (counts[name] - self._before[1].get(name, 0)) / passed for name in counts}
+            rates = {name: count / passed for name, count in _since(counts, self._before[1]).items()}
             self._rates.append(sum(rates.values()))
         self._before = (now, counts)
         latency = self._latency_ms()
@@ -90,7 +99,7 @@ class Watch:
             for sample in family.samples
             if sample.name.endswith("_bucket") and sample.labels["method"] == "SelectModule"
         }
-        new = {bound: count - self._calls.get(bound, 0.0) for bound, count in calls.items()}
+        new = _since(calls, self._calls)
         self._calls = calls
         total = max(new.values(), default=0.0)
         if not total:
@@ -99,10 +108,21 @@ class Watch:
         return found[0] * 1e3, found[1] * 1e3
 
 
+def _since(counts: Mapping[_Key, _Count], before: Mapping[_Key, _Count]) -> dict[_Key, _Count]:
+    """Return what was counted since; if anything has fallen the sidecar has begun anew, and all of it is since."""
+    if any(counts[key] < before[key] for key in counts.keys() & before.keys()):
+        return dict(counts)
+    return {key: count - before[key] if key in before else count for key, count in counts.items()}
+
+
 def spark(values: deque[float]) -> str:
-    """Return a line of bars, the newest last, the tallest the largest."""
-    top = max(values, default=0.0)
-    return "".join(_BARS[round(value / top * (len(_BARS) - 1))] if top else _BARS[0] for value in list(values)[-30:])
+    """Return a line of bars, the newest last, the tallest the largest; what is past all buckets is as tall as can be."""
+    top = max((value for value in values if value < math.inf), default=0.0)
+
+    def height(value: float) -> float:
+        return 1.0 if value == math.inf else value / top if top else 0.0
+
+    return "".join(_BARS[round(height(value) * (len(_BARS) - 1))] for value in list(values)[-30:])
 
 
 def _model(info: GetInfoResponse) -> Panel:
@@ -126,32 +146,51 @@ def _rollout(rollout: GetRolloutResponse) -> Panel:
     for reason in rollout.verdict_reasons[:5]:
         head.add_row("", Text(reason, style="dim"))
     rails = Table(box=None, pad_edge=False)
-    for title in ("guardrail", "policy", "control", "difference and its interval", "", "outcomes", "state"):
-        rails.add_column(title)
+    for title in ("guardrail", "policy", "control", "", "difference, interval", "outcomes", "state"):
+        rails.add_column(title, min_width=_NUMBERS if "interval" in title else None, no_wrap=title == "state")
     span = max((max(abs(g.lower_bound), abs(g.upper_bound), g.margin) for g in rollout.guardrails), default=1.0)
     for guardrail in rollout.guardrails:
         rails.add_row(
             guardrail.metric,
             f"{guardrail.policy_mean:.3f}",
             f"{guardrail.control_mean:.3f}",
-            interval(guardrail, span or 1.0),
-            f"{guardrail.difference:+.3f} [{guardrail.lower_bound:+.3f}, {guardrail.upper_bound:+.3f}]",
+            _Axis(guardrail, span or 1.0),
+            f"{guardrail.difference:+.3f} [{guardrail.lower_bound:+.3f},{guardrail.upper_bound:+.3f}]",
             f"{guardrail.observation_count}",
             Text(guardrail.state, style=_COLOURS.get(guardrail.state, "")),
         )
     return Panel(Group(head, rails) if rollout.guardrails else head, title="rollout", border_style="blue")
 
 
-def interval(guardrail: Guardrail, span: float) -> Text:
-    """Return an interval drawn on an axis from −span to span: zero is `┊`, the margin `╎`, the estimate `●`."""
+class _Axis:
+    """An interval drawn in as many columns as there are."""
+
+    def __init__(self, guardrail: Guardrail, span: float) -> None:
+        self._guardrail, self._span = guardrail, span
+
+    def __rich_measure__(self, _: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(min(_AXIS_LEAST, options.max_width), min(_AXIS, options.max_width))
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+        yield interval(self._guardrail, self._span, min(options.max_width - 1 | 1, _AXIS))
+
+
+def interval(guardrail: Guardrail, span: float, columns: int = _AXIS) -> Text:
+    """Return an interval drawn on an axis from −span to span: zero is `┊`, the margin `╎`, the estimate `●`.
+
+    Args:
+        guardrail: Whose interval.
+        span: Where the axis ends, > 0.
+        columns: Its width; odd, so that zero has a column of its own.
+    """
 
     def column(value: float) -> int:
-        return min(max(round((value / span + 1.0) / 2.0 * (_AXIS - 1)), 0), _AXIS - 1)
+        return min(max(round((value / span + 1.0) / 2.0 * (columns - 1)), 0), columns - 1)
 
-    cells = [" "] * _AXIS
-    cells[column(0.0)] = "┊"
+    cells = [" "] * columns
     for place in range(column(guardrail.lower_bound), column(guardrail.upper_bound) + 1):
         cells[place] = "─"
+    cells[column(0.0)] = "┊"
     cells[column(-guardrail.margin)] = "╎"
     cells[column(guardrail.difference)] = "●"
     return Text("".join(cells), style=_COLOURS.get(guardrail.state, ""))
