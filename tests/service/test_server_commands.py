@@ -125,3 +125,74 @@ def test_config_check_answers_by_its_exit_code(server: Server, content: str, cod
     file.write_text(content)
 
     assert server.command("config", "check", str(file)).returncode == code
+
+
+def test_top_prints_traffic_the_rollout_breakers_and_budgets() -> None:
+    settings = {
+        "policy__rollout_share": "0.5",
+        "safety__breakers": "{open_s: 60}",
+        "safety__budgets": '{modules: {"*": {calls_per_minute: 600}}}',
+    }
+    with running_server(management=True, **settings) as server:
+        for i in range(40):
+            request = SelectModuleRequest(
+                task=Task(type="t"),
+                candidates=[Module(name="well"), Module(name="dead")],
+                unit_id=f"u{i}",
+                baseline_module="dead",
+            )
+            decision = server.decisions.SelectModule(request, timeout=5).decision
+            outcome = RecordOutcomeRequest(decision_id=decision.decision_id)
+            outcome.signals.add(signal=Signal.SIGNAL_COMPLETION, value=float(decision.module == "well"))
+            server.outcomes.RecordOutcome(outcome, timeout=5)
+
+        said = server.command("top", "--once", "--interval", "0.1")
+        status = server.command("rollout", "status").stdout
+
+    assert (said.returncode, said.stderr) == (0, "")
+    for pattern in (
+        r"decisions/s +0\.0",
+        r"policy +0\.0/s +[0-9]+ since start",
+        r"in force +rollout 0\.5",
+        r"verdict +hold",
+        r"completion: [0-9]+ of 200 outcomes",
+        r"dead +open +[0-9]+% +[0-9]+ +[0-9.]+ s +1",
+        r"well +calls_per_minute +[0-9]+ +600",
+    ):
+        assert re.search(pattern, said.stdout), pattern + said.stdout
+    assert re.search(r"^dead +open ", status, re.MULTILINE)
+
+
+def test_the_rollout_is_steered_from_the_command_line() -> None:
+    with running_server(policy__rollout_share="0.05") as server:
+
+        def say(*arguments: str) -> str:
+            return server.command(*arguments).stdout.rstrip()
+
+        refused = server.command("rollout", "promote", "--actor", "ops")
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr.startswith("pilotfish: promotion to 0.1 must wait: no data")
+        assert say("rollout", "promote", "--force", "--share", "0.5", "--actor", "ops", "--reason", "trial") == (
+            "rollout 0.5"
+        )
+        version = say("models", "keep", "--note", "as it is", "--actor", "ops")
+        assert version[:16] in say("models", "list")
+        assert say("rollout", "rollback", "--to", version[:8]) == f"rollout 0.5, policy {version[:12]}, held"
+        assert say("rollout", "resume") == f"rollout 0.5, policy {version[:12]}"
+        assert say("rollout", "rollback") == f"rollout 0, policy {version[:12]}, held"
+        changes = json.loads(say("rollout", "changes", "--json"))["changes"]
+        assert [change["action"] for change in changes] == ["rollback", "resume", "rollback", "promote"]
+        assert (changes[-1]["actor"], changes[-1]["reason"]) == ("ops", "trial (forced)")
+
+
+def test_config_show_names_the_origins_of_safety_and_rollout(server: Server) -> None:
+    settings = {"safety.breakers": "{open_s: 3}", "rollout.guardrails": "{reward: 0.01}"}
+
+    shown = server.command("config", "show", "--origin", settings=settings).stdout.splitlines()
+
+    assert 'rollout.guardrails = {"reward":0.01}  # environment PILOTFISH_ROLLOUT__GUARDRAILS' in shown
+    assert "rollout.stages = [0.05,0.1,0.25,0.5,1.0]  # default" in shown
+    assert "safety.rules = {}  # default" in shown
+    (breakers,) = (line for line in shown if line.startswith("safety.breakers"))
+    assert '"open_s":3.0' in breakers
+    assert breakers.endswith("# environment PILOTFISH_SAFETY__BREAKERS")

@@ -1,10 +1,12 @@
 """What `pilotfish top` shows, from two calls and one scrape per look."""
 
+import math
 import time
 import urllib.request
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from prometheus_client.parser import text_string_to_metric_families
 from rich.columns import Columns
@@ -23,7 +25,13 @@ _BARS: Final = " ▁▂▃▄▅▆▇█"
 _COLOURS: Final = {"pass": "green", "hold": "yellow", "breach": "red", "none": "dim", "closed": "green"}
 _SCRAPE_S: Final = 2.0
 _AXIS: Final = 41
-"""Columns of an interval's axis, odd so that zero has one of its own."""
+"""Columns of an interval's axis at most, odd so that zero has one of its own."""
+_AXIS_LEAST: Final = 9
+_BESIDE_AXIS: Final = 78
+"""Columns that the rest of its row takes; in a narrower terminal the numbers break over two lines."""
+
+_Key = TypeVar("_Key", str, float)
+_Count = TypeVar("_Count", int, float)
 
 
 class Watch:
@@ -43,13 +51,13 @@ class Watch:
         self._rates: deque[float] = deque(maxlen=KEPT)
         self._latencies: deque[float] = deque(maxlen=KEPT)
 
-    def look(self) -> RenderableType:
-        """Return what there is to see now."""
+    def look(self, width: int) -> RenderableType:
+        """Return what there is to see now, for a terminal of so many columns."""
         info = control(self._socket, "GetInfo", GetInfoRequest(), GetInfoResponse)
         rollout = control(self._socket, "GetRollout", GetRolloutRequest(), GetRolloutResponse)
         return Group(
             Columns([self._traffic(rollout), _model(info)], equal=True, expand=True),
-            _rollout(rollout),
+            _rollout(rollout, width),
             Columns([_breakers(rollout), _budgets(rollout)], equal=True, expand=True),
             *(Text(f"warning: {warning}", style="yellow") for warning in info.range_warnings),
         )
@@ -59,7 +67,7 @@ class Watch:
         rates: dict[str, float] = {}
         if self._before is not None:
             passed = max(now - self._before[0], 1e-3)
-            rates = {name: (counts[name] - self._before[1].get(name, 0)) / passed for name in counts}
+            rates = {name: count / passed for name, count in _since(counts, self._before[1]).items()}
             self._rates.append(sum(rates.values()))
         self._before = (now, counts)
         latency = self._latency_ms()
@@ -90,7 +98,7 @@ class Watch:
             for sample in family.samples
             if sample.name.endswith("_bucket") and sample.labels["method"] == "SelectModule"
         }
-        new = {bound: count - self._calls.get(bound, 0.0) for bound, count in calls.items()}
+        new = _since(calls, self._calls)
         self._calls = calls
         total = max(new.values(), default=0.0)
         if not total:
@@ -99,10 +107,21 @@ class Watch:
         return found[0] * 1e3, found[1] * 1e3
 
 
+def _since(counts: Mapping[_Key, _Count], before: Mapping[_Key, _Count]) -> dict[_Key, _Count]:
+    """Return what was counted since; if anything has fallen the sidecar has begun anew, and all of it is since."""
+    if any(counts[key] < before[key] for key in counts.keys() & before.keys()):
+        return dict(counts)
+    return {key: count - before[key] if key in before else count for key, count in counts.items()}
+
+
 def spark(values: deque[float]) -> str:
-    """Return a line of bars, the newest last, the tallest the largest."""
-    top = max(values, default=0.0)
-    return "".join(_BARS[round(value / top * (len(_BARS) - 1))] if top else _BARS[0] for value in list(values)[-30:])
+    """Return a line of bars, the newest last, the tallest the largest; past all buckets is as tall."""
+    top = max((value for value in values if value < math.inf), default=0.0)
+
+    def height(value: float) -> float:
+        return 1.0 if value == math.inf else value / top if top else 0.0
+
+    return "".join(_BARS[round(height(value) * (len(_BARS) - 1))] for value in list(values)[-30:])
 
 
 def _model(info: GetInfoResponse) -> Panel:
@@ -117,7 +136,8 @@ def _model(info: GetInfoResponse) -> Panel:
     return Panel(table, title="model", border_style="blue")
 
 
-def _rollout(rollout: GetRolloutResponse) -> Panel:
+def _rollout(rollout: GetRolloutResponse, width: int) -> Panel:
+    axis = min(max((width - _BESIDE_AXIS - 1) | 1, _AXIS_LEAST), _AXIS)
     head = Table.grid(padding=(0, 2))
     head.add_row("in force", described(rollout.exposure))
     following = f"{rollout.next_share:.0%}" if rollout.next_share else "none"
@@ -126,32 +146,38 @@ def _rollout(rollout: GetRolloutResponse) -> Panel:
     for reason in rollout.verdict_reasons[:5]:
         head.add_row("", Text(reason, style="dim"))
     rails = Table(box=None, pad_edge=False)
-    for title in ("guardrail", "policy", "control", "difference and its interval", "", "outcomes", "state"):
-        rails.add_column(title)
+    for title in ("guardrail", "policy", "control", "", "difference, interval", "outcomes", "state"):
+        rails.add_column(title, no_wrap="interval" not in title)
     span = max((max(abs(g.lower_bound), abs(g.upper_bound), g.margin) for g in rollout.guardrails), default=1.0)
     for guardrail in rollout.guardrails:
         rails.add_row(
             guardrail.metric,
             f"{guardrail.policy_mean:.3f}",
             f"{guardrail.control_mean:.3f}",
-            interval(guardrail, span or 1.0),
-            f"{guardrail.difference:+.3f} [{guardrail.lower_bound:+.3f}, {guardrail.upper_bound:+.3f}]",
+            interval(guardrail, span or 1.0, axis),
+            f"{guardrail.difference:+.3f} [{guardrail.lower_bound:+.3f},{guardrail.upper_bound:+.3f}]",
             f"{guardrail.observation_count}",
             Text(guardrail.state, style=_COLOURS.get(guardrail.state, "")),
         )
     return Panel(Group(head, rails) if rollout.guardrails else head, title="rollout", border_style="blue")
 
 
-def interval(guardrail: Guardrail, span: float) -> Text:
-    """Return an interval drawn on an axis from −span to span: zero is `┊`, the margin `╎`, the estimate `●`."""
+def interval(guardrail: Guardrail, span: float, columns: int = _AXIS) -> Text:
+    """Return an interval drawn on an axis from −span to span: zero is `┊`, the margin `╎`, the estimate `●`.
+
+    Args:
+        guardrail: Whose interval.
+        span: Where the axis ends, > 0.
+        columns: Its width; odd, so that zero has a column of its own.
+    """
 
     def column(value: float) -> int:
-        return min(max(round((value / span + 1.0) / 2.0 * (_AXIS - 1)), 0), _AXIS - 1)
+        return min(max(round((value / span + 1.0) / 2.0 * (columns - 1)), 0), columns - 1)
 
-    cells = [" "] * _AXIS
-    cells[column(0.0)] = "┊"
+    cells = [" "] * columns
     for place in range(column(guardrail.lower_bound), column(guardrail.upper_bound) + 1):
         cells[place] = "─"
+    cells[column(0.0)] = "┊"
     cells[column(-guardrail.margin)] = "╎"
     cells[column(guardrail.difference)] = "●"
     return Text("".join(cells), style=_COLOURS.get(guardrail.state, ""))

@@ -32,14 +32,14 @@ def top(socket: Path | None, metrics: str, interval: float, *, once: bool) -> No
     watch = Watch(control_socket(socket), metrics)
     console = Console()
     if once:
-        watch.look()
+        watch.look(console.width)
         time.sleep(interval)
-        console.print(watch.look())
+        console.print(watch.look(console.width))
         return
-    with Live(watch.look(), console=console, screen=console.is_terminal, refresh_per_second=4) as live:
+    with Live(watch.look(console.width), console=console, screen=console.is_terminal, refresh_per_second=4) as live:
         try:
             while True:
                 time.sleep(interval)
-                live.update(watch.look())
+                live.update(watch.look(console.width))
         except KeyboardInterrupt:
             sys.exit(0)
