@@ -92,6 +92,9 @@ impl SampleRatio {
     /// ln of the ratio of the likelihoods with all that was seen; 0 when nothing was. It may fall again.
     #[must_use]
     pub fn evidence(&self) -> f64 {
+        if self.count == 0 {
+            return 0.0;
+        }
         let s = self.expected_share;
         let (treated, others) = (self.treatment_count as f64, (self.count - self.treatment_count) as f64);
         let expected = treated * libm::log(s) + others * libm::log1p(-s);
