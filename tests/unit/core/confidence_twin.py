@@ -25,7 +25,7 @@ def bets(
 class ConfidenceTwin:
     """Same answers as `ConfidenceSequence`, at a cost that grows with every observation."""
 
-    def __init__(  # noqa: PLR0917  the core's
+    def __init__(  # noqa: PLR0917  those of the core
         self,
         low: float,
         high: float,

@@ -14,7 +14,7 @@ const COUNT_MAX: u64 = 1_000_000_000_000;
 
 /// A sample-ratio test that may be looked at after every observation: its chance of ever raising a false alarm is at most α.
 ///
-/// Source: Lindon, Malek, "Anytime-valid inference for multinomial count data", NeurIPS 2022, equation 5 for two arms: the
+/// Source: Lindon, Malek, "Anytime-valid inference for multinomial count data", NeurIPS 2022, for two arms: the
 /// ratio of the Beta-binomial to the binomial likelihood is a martingale from 1 under the expected share s, so it ever
 /// reaches 1 / α with probability α at most (Ville). The prior is a mixture of Beta(κs, κ(1 − s)): a part f of one arm's
 /// records that is lost moves the share by about f s(1 − s), and κ = 1 / (f² s(1 − s)) makes that the prior's standard
@@ -92,6 +92,9 @@ impl SampleRatio {
     /// ln of the ratio of the likelihoods with all that was seen; 0 when nothing was. It may fall again.
     #[must_use]
     pub fn evidence(&self) -> f64 {
+        if self.count == 0 {
+            return 0.0;
+        }
         let s = self.expected_share;
         let (treated, others) = (self.treatment_count as f64, (self.count - self.treatment_count) as f64);
         let expected = treated * libm::log(s) + others * libm::log1p(-s);
