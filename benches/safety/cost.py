@@ -165,9 +165,7 @@ def campaign(blocks: int) -> dict[str, Any]:
     }
 
 
-def _timed(
-    contenders: dict[str, Callable[[Request], Any]], asked_for: Request, blocks: int
-) -> dict[str, list[float]]:
+def _timed(contenders: dict[str, Callable[[Request], Any]], asked_for: Request, blocks: int) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for block in range(blocks + 1):
         for name, run in contenders.items():

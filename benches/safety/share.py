@@ -168,6 +168,8 @@ def figures(results: Sequence[dict[str, Any]]) -> list[Figure]:
         Figure(CAMPAIGN, "stages outside the limits", outside, None, "<=", 0.0),
         Figure(CAMPAIGN, "units against the hash", sum(each["wrong"] for each in stages), None, "<=", 0.0),
         Figure(CAMPAIGN, "units that left as the share grew", sum(each["left"] for each in stages), None, "<=", 0.0),
-        Figure(CAMPAIGN, "served otherwise than by the baseline", sum(r["differ"] for r in plain), None, "<=", 0.0, ways),
+        Figure(
+            CAMPAIGN, "served otherwise than by the baseline", sum(r["differ"] for r in plain), None, "<=", 0.0, ways
+        ),
         Figure(CAMPAIGN, "of them without certainty", sum(r["uncertain"] for r in plain), None, "<=", 0.0),
     ]
