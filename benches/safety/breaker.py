@@ -244,8 +244,14 @@ class Rates:
         came = self._came.get(module, deque())
         while came and came[0][0] <= now_s - self._window_s:
             came.popleft()
-        # Where the part that must count is empty, the last known rate may stand.
-        rates = [self._rate(module, now_s, self._window_s * tenths / 10.0) for tenths in (9.0, 9.25, 9.5, 9.75, 10.0)]
+        calls = failures = 0
+        rates: list[float] = []
+        for came_s, failed in reversed(came):
+            if came_s <= now_s - 0.9 * self._window_s:
+                # It may have been forgotten; of an empty window the last known rate stands.
+                rates.append(failures / calls if calls else self._last[module])
+            calls, failures = calls + 1, failures + failed
+        rates.append(failures / calls if calls else self._last.get(module, 0.0))
         return min(rates), max(rates)
 
     def _rate(self, module: str, now_s: float, window_s: float) -> float:
