@@ -123,7 +123,13 @@ def campaign(part: tuple[str, int]) -> dict[str, Any]:
         rolled_back = [change.rollout_share for change in play.changes("rollback")] == [0.0]
         sufficed_s = second.sufficed_s
     in_force_s = None if after_s is None or sufficed_s is None else after_s - sufficed_s
-    return {"harm": name, "rolled_back": rolled_back, "harmed": harmed, "in_force_s": in_force_s, "decisions": decisions}
+    return {
+        "harm": name,
+        "rolled_back": rolled_back,
+        "harmed": harmed,
+        "in_force_s": in_force_s,
+        "decisions": decisions,
+    }
 
 
 def figures(results: Sequence[dict[str, Any]]) -> list[Figure]:
