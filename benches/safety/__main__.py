@@ -28,7 +28,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     read = parser.parse_args(words)
     if read.jobs < 1:
         parser.error(f"jobs == {read.jobs}, must be >= 1")
-    if not 0.0 < read.scale <= 100.0:  # noqa: PLR2004  weeks
+    if not 0.0 < read.scale <= 100.0:
         parser.error(f"scale == {read.scale}, must be in (0, 100]")
     return read
 

@@ -80,6 +80,7 @@ class Hub:
         plan: The rollout's.
         share: Of units, at the beginning.
         policy: What is pinned as the policy; None: the live model, which then learns.
+        rewards: From raw signals to utilities.
         settings: Fields of `EngineSettings` that differ.
     """
 
@@ -88,6 +89,7 @@ class Hub:
         folder: Path,
         modules: tuple[str, ...],
         plan: RolloutSettings,
+        *,
         share: float,
         policy: Model | None = None,
         rewards: RewardFunction | None = None,
@@ -145,7 +147,7 @@ def hub(
 ) -> Iterator[Hub]:
     """Open a hub in a directory of its own, and close it."""
     with tempfile.TemporaryDirectory() as directory:
-        opened = Hub(Path(directory), modules, plan, share, policy, **more)  # type: ignore[arg-type]
+        opened = Hub(Path(directory), modules, plan, share=share, policy=policy, **more)  # type: ignore[arg-type]
         try:
             yield opened
         finally:

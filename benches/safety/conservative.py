@@ -1,8 +1,7 @@
-"""Conservative exploration through a real engine and its conductor: is the promise kept at all times, and does the
-policy serve at all?
+"""Conservative exploration through a real engine and its conductor: is the promise kept, and does the policy serve?
 
-Two kinds of task; the hub's own choice succeeds at 0.8 and 0.5 of them. In every other run the policy is the live model,
-which begins with nothing and learns; in the others it is a pinned version that believes the opposite of what is true.
+Two kinds of task; the hub's own choice succeeds at 0.8 and 0.5 of them. In every other run the policy is the live
+model, which begins with nothing and learns; in the others it is a pinned version that is wrong and never learns.
 Outcomes come up to 50 decisions late, and a fifth of them never.
 
 The promise: the policy's rewards, and what the control is expected to earn on its own decisions, are at no time less

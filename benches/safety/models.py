@@ -1,5 +1,4 @@
-"""Damaged and forged model files, through every door that a file has: is one ever let in, and does the last good one
-serve on?
+"""Damaged and forged model files at every door: is one ever let in, and does the last good one serve on?
 
 The mutations are those of the registry's tests (`tests/unit/training/forgeries.py`): truncated, flipped, appended to,
 of another format, forged under good checksums with numbers that no data could leave, matrices that are not positive
