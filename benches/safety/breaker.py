@@ -154,8 +154,8 @@ class Stand:
         while self._waiting and self._waiting[0][0] <= self.now_s:
             _, _, decision_id, module, works = heappop(self._waiting)
             self.on_outcome(module, self.now_s, failed=not works)
-            signals = {Signal.COMPLETION: float(works), Signal.LATENCY_MS: 50.0 if works else 1.0}
-            self._engine.record_outcome(Outcome(dict(signals), decision_id=decision_id))
+            signals: dict[int, float] = {Signal.COMPLETION: float(works), Signal.LATENCY_MS: 50.0 if works else 1.0}
+            self._engine.record_outcome(Outcome(signals, decision_id=decision_id))
 
 
 @contextmanager

@@ -72,11 +72,11 @@ def campaign(seed: int) -> dict[str, Any]:
 
 def figures(results: Sequence[dict[str, Any]]) -> list[Figure]:
     """Return the rows of the table."""
-    kept = sum(result["kept"] for result in results)
+    broken = sum(not result["kept"] for result in results)
     rows = [
         Figure(
-            *(CAMPAIGN, "share of runs in which the promise held at all times", kept / len(results), None, ">=", 0.95),
-            detail=f"{kept} of {len(results)} runs of {N:,} decisions",
+            *(CAMPAIGN, "runs in which the promise was broken", broken, None, "<=", 0.05 * len(results)),
+            detail=f"of {len(results)} runs of {N:,} decisions",
         )
     ]
     for learns, who in ((True, "a policy that learns"), (False, "a policy that is wrong")):

@@ -122,8 +122,11 @@ def baseline(mode: Mode, n: int, seed: int) -> dict[str, Any]:
                         continue
                     served += decision.module.encode() + b"\n"
                     uncertain += decision.propensity != 1.0
-                    signals = {Signal.COMPLETION: float(rng.random() < 0.8), Signal.LATENCY_MS: rng.uniform(1.0, 2e3)}
-                    engine.record_outcome(Outcome(dict(signals), decision_id=decision.decision_id))
+                    signals: dict[int, float] = {
+                        Signal.COMPLETION: float(rng.random() < 0.8),
+                        Signal.LATENCY_MS: rng.uniform(1.0, 2e3),
+                    }
+                    engine.record_outcome(Outcome(signals, decision_id=decision.decision_id))
             finally:
                 engine.close()
     digests = [hashlib.sha256(names).hexdigest() for names in (served, chosen)]
