@@ -384,23 +384,10 @@ def figures(results: Sequence[dict[str, Any]]) -> list[Figure]:
     faulted = [result for result in results if not result["raises"]]
     guilty = sorted({result["scenario"] for result in faulted if result["promotions"] or result["risen"]})
     names = {result["scenario"] for result in faulted}
+    promoted = sum(result["promotions"] > 0 or result["risen"] for result in faulted)
+    missed = sum(not result["promotions"] for result in sound)
     return [
         Figure(CAMPAIGN, "fault scenarios", len(names), None, ">=", 20.0, f"{len(faulted)} runs"),
-        Figure(
-            CAMPAIGN,
-            "runs that were promoted",
-            sum(r["promotions"] > 0 or r["risen"] for r in faulted),
-            None,
-            "<=",
-            0.0,
-            ", ".join(guilty),
-        ),
-        Figure(
-            CAMPAIGN,
-            "share of sound runs that were promoted",
-            sum(r["promotions"] > 0 for r in sound) / max(len(sound), 1),
-            None,
-            ">=",
-            1.0,
-        ),
+        Figure(CAMPAIGN, "runs that were promoted", promoted, None, "<=", 0.0, ", ".join(guilty)),
+        Figure(CAMPAIGN, "sound runs that were not promoted", missed, None, "<=", 0.0, f"of {len(sound)}"),
     ]

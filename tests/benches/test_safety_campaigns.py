@@ -47,7 +47,7 @@ TINY: dict[str, list[Any]] = {
     "cost": [3],
 }
 BESIDE = ("share of ", "fault scenarios", "bad files", "safety stages", f"{HARM}: longest")
-"""Beginnings of figures that tell of a campaign's size or of how busy the machine is, and of nothing that is guarded."""
+"""Beginnings of figures that tell of a campaign's size or of how busy the machine is, and of nothing guarded."""
 
 
 def unmet(name: str) -> set[str]:
