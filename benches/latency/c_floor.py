@@ -1,4 +1,4 @@
-"""Compiles `lin_ucb.c` for this machine and offers it as a contender: the floor that no library can go far below."""
+"""Compiles `lin_ucb.c` for this machine and offers it as contenders: the floors that no library can go far below."""
 
 import importlib.util
 import subprocess
@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 
 from benches.latency.contender import Contender, Work
-from benches.latency.families import FLOOR
+from benches.latency.families import FLOOR, MEANS_FLOOR
 from benches.latency.numpy_linear import WIDTH, trained
 from benches.latency.world import World
 
@@ -35,15 +35,20 @@ def compiled() -> ModuleType:
 
 
 def contenders(world: World) -> list[Contender]:
-    """Return the floor, trained; fails if its bounds are not those of the NumPy reference."""
+    """Return the floors, trained; fails if their bounds and their choice are not those of the NumPy reference."""
     floor, reference = compiled(), trained(world)
     model = floor.make(world.n_modules, world.n_features)
     for event in world.history:
         floor.learn(model, world.contexts[event.context], event.module, event.utility)
     means, deviations = reference.moments(np.array(world.contexts[0]))
+    assert floor.greedy(model, world.contexts[0]) == means.argmax()
     np.testing.assert_allclose(
         floor.bounds(model, world.contexts[0]), means + WIDTH * deviations, rtol=1e-8, atol=1e-10
     )
     outcomes = [(model, world.contexts[event.context], event.module, event.utility) for event in world.to_learn]
     decisions = [(model, context) for context in world.contexts]
-    return [Contender(FLOOR, "LinUCB", "action", Work(floor.decide, decisions), Work(floor.learn, outcomes))]
+    learn = Work(floor.learn, outcomes)
+    return [
+        Contender(FLOOR, "LinUCB", "action", Work(floor.decide, decisions), learn),
+        Contender(MEANS_FLOOR, "ε-greedy", "action", Work(floor.greedy, decisions), learn),
+    ]

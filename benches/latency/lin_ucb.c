@@ -1,8 +1,9 @@
 /* LinUCB's arithmetic and nothing else, as a Python extension: the floor of the latency bench.
  *
- * Per module: P = (I + sum x x')^-1 and theta = P sum x r. Decide: the largest theta'x + sqrt(x'Px). Learn: with v = Px and
- * s = x'v, P -= v v' / (1 + s), theta += v (r - theta'x) / (1 + s). P is symmetric and only its lower part is kept, in
- * panels of one register's columns; a panel holds the rows from its diagonal on: one stream through memory, half the square.
+ * Per module: P = (I + sum x x')^-1 and theta = P sum x r. Decide: the largest theta'x + sqrt(x'Px). Greedy: the largest
+ * theta'x. Learn: with v = Px and s = x'v, P -= v v' / (1 + s), theta += v (r - theta'x) / (1 + s). P is symmetric and only
+ * its lower part is kept, in panels of one register's columns; a panel holds the rows from its diagonal on: one stream
+ * through memory, half the square.
  * Nothing is checked but the buffer's length: no names, no pmf, no snapshot, no copy. d is padded to whole registers. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -110,6 +111,21 @@ static PyObject *decide(PyObject *self, PyObject *const *args, Py_ssize_t n_args
     return PyLong_FromSsize_t(best);
 }
 
+static PyObject *greedy(PyObject *self, PyObject *const *args, Py_ssize_t n_args) {
+    (void)self;
+    Model *m = n_args == 2 ? PyCapsule_GetPointer(args[0], "lin_ucb") : NULL;
+    if (!m) return PyErr_Format(PyExc_TypeError, "greedy(model, context)");
+    if (read_context(m, args[1])) return NULL;
+    const Py_ssize_t n = m->n_padded / LANES;
+    Py_ssize_t best = 0;
+    double highest = -INFINITY;
+    for (Py_ssize_t k = 0; k < m->n_modules; k++) {
+        const double value = dot(m->x, m->theta + k * n, n);
+        if (value > highest) highest = value, best = k;
+    }
+    return PyLong_FromSsize_t(best);
+}
+
 static PyObject *bounds(PyObject *self, PyObject *const *args, Py_ssize_t n_args) {
     (void)self;
     Model *m = n_args == 2 ? PyCapsule_GetPointer(args[0], "lin_ucb") : NULL;
@@ -159,6 +175,7 @@ static PyObject *learn(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
 static PyMethodDef methods[] = {
     {"make", (PyCFunction)(void (*)(void))make, METH_FASTCALL, "make(n_modules, n_features): a model that knows nothing"},
     {"decide", (PyCFunction)(void (*)(void))decide, METH_FASTCALL, "decide(model, context): place of the best module"},
+    {"greedy", (PyCFunction)(void (*)(void))greedy, METH_FASTCALL, "greedy(model, context): place of the best mean"},
     {"bounds", (PyCFunction)(void (*)(void))bounds, METH_FASTCALL, "bounds(model, context): upper bound of each module"},
     {"learn", (PyCFunction)(void (*)(void))learn, METH_FASTCALL, "learn(model, context, module, utility)"},
     {NULL, NULL, 0, NULL},

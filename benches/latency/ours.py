@@ -1,4 +1,4 @@
-"""`pilotfish._core` with three explorers, called with seed, ready vector, names and weights; pmf included."""
+"""`pilotfish._core` with four explorers, called with seed, ready vector, names and weights; pmf included."""
 
 import json
 import math
@@ -12,6 +12,8 @@ from pilotfish._core import Model, explorer_default
 
 SEEDS = [index.to_bytes(16, "big") for index in range(64)]
 FLOOR = 0.02
+# gamma = 10 · √(1 + n): VW's --squarecb multiplies 10 by √n (its gamma_scale and gamma_exponent).
+SETTINGS = {"inverse_gap": {"kind": "inverse_gap", "gamma": 10.0, "anneal_count": 1.0}}
 
 
 def specification(explorer: str, n_features: int) -> bytes:
@@ -35,7 +37,7 @@ def specification(explorer: str, n_features: int) -> bytes:
         "noise_variance": 0.25,
         "noise_count": 10.0,
     }
-    chosen: dict[str, Any] = json.loads(explorer_default(explorer)) | {"floor": FLOOR}
+    chosen: dict[str, Any] = (SETTINGS.get(explorer) or json.loads(explorer_default(explorer))) | {"floor": FLOOR}
     return json.dumps({"encoder": encoder, "learner": learner, "explorer": chosen}).encode()
 
 

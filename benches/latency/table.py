@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from benches.latency.contender import OPERATIONS
-from benches.latency.families import FAMILIES, FLOOR, is_memory_bound, our_name
+from benches.latency.families import FAMILIES, floor_of, is_memory_bound, our_name
 from benches.latency.verdict import Figure, Place, Verdict, by_place, ratio, speedups
 
 US_PER_MS = 1e3
@@ -50,10 +50,11 @@ def tables(figures: list[Figure], l2_bytes: int) -> Iterator[str]:
                 if contender in {our_name(other.ours) for other in FAMILIES.values()} - {ours}:
                     continue
                 yield f"| {contender} | " + " | ".join(shown) + " |"
-    yield from ("", f"### Distance to the floor: p50 ÷ p50 of {FLOOR}", "", header, rule)
+    yield from ("", "### Distance to the floor: p50 ÷ p50 of the floor", "", header, rule)
     for operation in OPERATIONS:
-        for contender in dict.fromkeys(our_name(family.ours) for family in FAMILIES.values()):
-            pairs = [(places.get((*s, operation, contender)), places.get((*s, operation, FLOOR))) for s in sizes]
+        for name, family in FAMILIES.items():
+            contender, other = our_name(family.ours), floor_of(name, operation)
+            pairs = [(places.get((*s, operation, contender)), places.get((*s, operation, other))) for s in sizes]
             values = [ratio(ours and ours.p50_us, floor and floor.p50_us) for ours, floor in pairs]
             yield f"| {operation}, {contender} | " + " | ".join("" if v is None else number(v) for v in values) + " |"
 

@@ -4,7 +4,16 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
 from benches.latency.contender import OPERATIONS
-from benches.latency.families import FAMILIES, FLOOR, FLOOR_LIMIT, REQUIRED_SPEEDUP, is_memory_bound, our_name
+from benches.latency.families import (
+    FAMILIES,
+    FLOOR,
+    FLOOR_LIMIT,
+    MEANS_FLOOR,
+    REQUIRED_SPEEDUP,
+    floor_of,
+    is_memory_bound,
+    our_name,
+)
 
 # The one size with limits in microseconds: K, d, operation, statistic, limit.
 ABSOLUTE_LIMITS = (
@@ -76,17 +85,16 @@ def speedups(figures: list[Figure]) -> dict[Place, float]:
 def verdicts(figures: list[Figure], l2_bytes: int) -> list[Verdict]:
     """Hold the figures against the requirements.
 
-    Where the matrices fit the second-level cache, ours must be 2.5 × faster than every peer of its family. Beyond,
-    memory sets the pace for all, and ours must be within 1.5 × of the floor. What was not measured has no verdict.
+    Where what the operation reads fits the second-level cache, ours must be 2.5 × faster than every peer of its
+    family. Beyond, memory sets the pace for all, and ours must be within 1.5 × of the floor. What was not measured has
+    no verdict.
     """
     places = by_place(figures)
     sizes = sorted({(f.n_modules, f.n_features) for f in figures})
     found = list(absolute_verdicts(places))
-    for n_modules, n_features in sizes:
-        if is_memory_bound(n_modules, n_features, l2_bytes):
-            found += floor_verdicts(places, n_modules, n_features)
-        else:
-            found += peer_verdicts(figures, n_modules, n_features)
+    for size in sizes:
+        found += floor_verdicts(places, *size, l2_bytes)
+        found += peer_verdicts(figures, *size, l2_bytes)
     return found
 
 
@@ -101,30 +109,35 @@ def absolute_verdicts(places: dict[Place, Figure]) -> Iterator[Verdict]:
                 yield Verdict(rule, n_modules, n_features, operation, name, "", value, limit, value <= limit)
 
 
-def floor_verdicts(places: dict[Place, Figure], n_modules: int, n_features: int) -> Iterator[Verdict]:
-    """Yield the distance to the floor at one size."""
+def floor_verdicts(places: dict[Place, Figure], n_modules: int, n_features: int, l2_bytes: int) -> Iterator[Verdict]:
+    """Yield the distance to the floor at one size, where memory is the bound."""
     for operation in OPERATIONS:
-        floor = places.get((n_modules, n_features, operation, FLOOR))
-        for name in our_names():
-            ours = places.get((n_modules, n_features, operation, name))
+        for name, family in FAMILIES.items():
+            own = our_name(family.ours)
+            other = floor_of(name, operation)
+            floor, ours = (places.get((n_modules, n_features, operation, contender)) for contender in (other, own))
             value = ratio(ours and ours.p50_us, floor and floor.p50_us)
-            if value is not None:
+            if value is not None and is_memory_bound(n_modules, n_features, l2_bytes, other):
                 rule = "× the floor"
-                yield Verdict(
-                    rule, n_modules, n_features, operation, name, FLOOR, value, FLOOR_LIMIT, value <= FLOOR_LIMIT
-                )
+                is_met = value <= FLOOR_LIMIT
+                yield Verdict(rule, n_modules, n_features, operation, own, other, value, FLOOR_LIMIT, is_met)
 
 
-def peer_verdicts(figures: list[Figure], n_modules: int, n_features: int) -> Iterator[Verdict]:
-    """Yield the speed-up over each peer at one size; the floor is no peer."""
+def peer_verdicts(figures: list[Figure], n_modules: int, n_features: int, l2_bytes: int) -> Iterator[Verdict]:
+    """Yield the speed-up over each peer at one size, where memory is not the bound; the floors are no peers."""
     places = by_place(figures)
     for (k, d, operation, name), value in speedups(figures).items():
-        if (k, d) == (n_modules, n_features) and name != FLOOR and name not in our_names():
-            family = places[k, d, operation, name].family
+        family = places[k, d, operation, name].family
+        other = floor_of(family, operation)
+        if (
+            (k, d) == (n_modules, n_features)
+            and name not in {FLOOR, MEANS_FLOOR, *our_names()}
+            and not is_memory_bound(k, d, l2_bytes, other)
+        ):
             ours = our_name(FAMILIES[family].ours)
             is_met = value >= REQUIRED_SPEEDUP
             kind = "NumPy" if name.startswith("NumPy") else "library"
-            floor = places.get((k, d, operation, FLOOR))
+            floor = places.get((k, d, operation, other))
             floors = ratio(places[k, d, operation, name].p50_us, floor and floor.p50_us)
             yield Verdict(f"× faster ({kind})", k, d, operation, ours, name, value, REQUIRED_SPEEDUP, is_met, floors)
 

@@ -63,7 +63,11 @@ class Choice:
 
     @property
     def uncertainties(self) -> bytes:
-        """Posterior standard deviations of the scores, float64 [K]."""
+        """Posterior standard deviations of the scores, float64 [K]; empty where the explorer does not need them.
+
+        Uniform, greedy, ε-greedy, softmax and inverse-gap weighting with `gamma` look at scores alone. A decision costs
+        them K · d, and uncertainties would cost K · d²: so these are not computed, and nothing is said about them.
+        """
 
 @final
 class Model:

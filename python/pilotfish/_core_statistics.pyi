@@ -29,6 +29,7 @@ class ConfidenceSequence:
         mean_high: float,
         alpha: float,
         expected_count: float | None = None,
+        expected_deviation: float | None = None,
     ) -> ConfidenceSequence:
         """Make a sequence that has seen nothing.
 
@@ -40,6 +41,9 @@ class ConfidenceSequence:
             alpha: Chance of any interval ever being wrong, [1e-30, 1).
             expected_count: Number of observations at which the interval shall be tightest, [1, 1e12]; None: about alike
                 from 50 to a million. A matter of tightness, never of validity.
+            expected_deviation: Standard deviation of an observation, (0, high − low], likewise for tightness only: for
+                the difference at share s, that of the utility times √(1 / s + 1 / (1 − s)). None: the largest to
+                expect, √((high − low) · (mean_high − mean_low)) / 2.
 
         Raises:
             InvalidInputError: An argument is out of its range.

@@ -7,7 +7,7 @@ import pytest
 
 from benches.latency.command import parse
 from benches.latency.contender import OPERATIONS, Contender, Work
-from benches.latency.families import FAMILIES, FLOOR, is_memory_bound, our_name, working_set_bytes
+from benches.latency.families import FAMILIES, FLOOR, MEANS_FLOOR, is_memory_bound, our_name, working_set_bytes
 from benches.latency.numpy_linear import trained
 from benches.latency.ours import contenders as our_contenders
 from benches.latency.table import cell, conclusion, tables
@@ -86,7 +86,8 @@ def test_memory_is_the_bound_where_half_the_matrices_exceed_the_cache() -> None:
 
 def test_a_peer_is_compared_with_our_explorer_of_its_family() -> None:
     figures = [
-        figure(THOMPSON, "LinTS", 2.0),
+        figure(THOMPSON, "LinTS", 3.0),
+        figure(our_name("soft_ucb"), "LinUCB", 2.0),
         figure(our_name("inverse_gap"), "SquareCB", 4.0),
         figure("peer UCB", "LinUCB", 10.0),
         figure("peer SquareCB", "SquareCB", 10.0),
@@ -127,6 +128,21 @@ def test_beyond_the_cache_the_rule_is_the_distance_to_the_floor() -> None:
     ]
 
 
+def test_means_fit_where_matrices_do_not_so_that_decisions_by_means_are_held_to_the_speed_up() -> None:
+    size = (200, 128)
+    ours, peer = figure(our_name("inverse_gap"), "SquareCB", 20.0, size), figure("peer", "SquareCB", 60.0, size)
+    floor, means_floor = figure(FLOOR, "LinUCB", 10.0, size), figure(MEANS_FLOOR, "ε-greedy", 4.0, size)
+    figures = [f._replace(operation=o) for f in (ours, peer, floor, means_floor) for o in OPERATIONS]
+
+    judged = verdicts(figures, L2_BYTES)
+
+    assert working_set_bytes(*size, MEANS_FLOOR) == 200 * 128 * 8
+    assert [(v.rule, v.operation, v.other, v.value, v.floors) for v in judged] == [
+        ("× the floor", "learn", FLOOR, 2.0, None),
+        ("× faster (library)", "decide", "peer", 3.0, 15.0),
+    ]
+
+
 def test_the_size_with_limits_in_microseconds_is_held_to_them() -> None:
     figures = [figure(THOMPSON, "LinTS", 2.6, (10, 20))._replace(p99_us=6.0)]
 
@@ -150,7 +166,7 @@ def test_a_cell_shows_p50_p99_and_ratio_or_why_there_are_none() -> None:
 def test_the_tables_hold_each_contender_in_its_family_and_mark_what_is_beyond_the_cache() -> None:
     figures = [
         figure(THOMPSON, "LinTS", 2.0),
-        figure("peer", "LinUCB", 5.0),
+        figure("peer", "LinTS", 5.0),
         figure(THOMPSON, "LinTS", 200.0, (200, 128)),
         figure(FLOOR, "LinUCB", 100.0, (200, 128)),
     ]
@@ -158,7 +174,7 @@ def test_the_tables_hold_each_contender_in_its_family_and_mark_what_is_beyond_th
     lines = list(tables(figures, L2_BYTES))
 
     assert "|  | 3 × 20 | 200 × 128* |" in lines
-    assert lines.count(f"| {THOMPSON} | 2.00 / – | 200 / – |") == 2  # held against LinTS and against LinUCB
+    assert lines.count(f"| {THOMPSON} | 2.00 / – | 200 / – |") == 1
     assert "| peer | 5.00 / – · 2.50 × |  |" in lines
     assert f"| decide, {THOMPSON} |  | 2.00 |" in lines
     assert all(f"| **{name}**: {family.what} | | |" in lines for name, family in FAMILIES.items())

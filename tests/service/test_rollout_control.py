@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import grpc
@@ -54,11 +55,11 @@ def refused(call: Callable[[], Message]) -> tuple[str, str, str]:
     """Return code, reason and message of a refusal."""
     with pytest.raises(grpc.RpcError) as caught:
         call()
-    trailers: dict[str, Any] = {entry[0]: entry[1] for entry in caught.value.trailing_metadata()}
+    trailers: dict[str, Any] = dict(caught.value.trailing_metadata())  # type: ignore[arg-type]
     status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
     info = error_details_pb2.ErrorInfo()
     assert status.details[0].Unpack(info)
-    return caught.value.code().name, info.reason, caught.value.details()
+    return caught.value.code().name, info.reason, caught.value.details() or ""
 
 
 def test_the_gate_refuses_with_what_is_missing_until_forced() -> None:
@@ -161,9 +162,9 @@ def test_versions_that_cannot_be_meant_are_refused_and_change_nothing() -> None:
         version = keep(server).version
         for call in (promote, rollback):
             named: Any = "policy_version" if call is promote else "version"
-            code, reason, _ = refused(lambda call=call, named=named: call(server, **{named: "0" * 64}))
+            code, reason, _ = refused(partial(call, server, **{named: "0" * 64}))
             assert (code, reason) == ("NOT_FOUND", "MODEL_VERSION_NOT_FOUND")
-            code, reason, _ = refused(lambda call=call, named=named: call(server, **{named: version[:7]}))
+            code, reason, _ = refused(partial(call, server, **{named: version[:7]}))
             assert (code, reason) == ("INVALID_ARGUMENT", "MALFORMED_ID")
         # A second file whose name begins alike; what begins alike cannot be meant.
         directory = server.state_directory / "models"
@@ -194,7 +195,7 @@ def test_a_damaged_file_is_refused_and_the_last_good_one_serves_on() -> None:
             lambda: rollback(server, version=damaged.version),
             lambda: keep(server, path=str(file)),
         ):
-            code, reason, _ = refused(call)  # type: ignore[arg-type]  # any message
+            code, reason, _ = refused(call)
             assert (code, reason) == ("FAILED_PRECONDITION", "MODEL_VERSION_REFUSED")
 
         assert standing(server).exposure == in_force

@@ -1,5 +1,6 @@
 """`pilotfish explain`."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -64,7 +65,7 @@ def as_text(answer: ExplainDecisionResponse) -> str:
                     f"{row.module} *" if row.module == decision.module else row.module,
                     f"{row.probability:.4f}",
                     *(
-                        (f"{row.policy_probability:.4f}", f"{row.score:.4f}", f"{row.uncertainty:.4f}")
+                        (f"{row.policy_probability:.4f}", f"{row.score:.4f}", _deviation(row.uncertainty))
                         if explanation.policy_evaluated
                         else ("-", "-", "-")
                     ),
@@ -108,12 +109,14 @@ def _contributions(answer: ExplainDecisionResponse) -> str:
     for row in answer.present_scores:
         mark = " *" if row.module == decision.module else ""
         then = f"; {recorded[row.module]:.4f} at the decision" if row.module in recorded and not is_of_then else ""
-        blocks.append(
-            "\n".join(
-                (f"{row.module}{mark}: {row.score:.4f} ± {row.uncertainty:.4f}{then}", *_bars(row, longest or 1.0))
-            )
-        )
+        title = f"{row.module}{mark}: {row.score:.4f} ± {_deviation(row.uncertainty)}{then}"
+        blocks.append("\n".join((title, *_bars(row, longest or 1.0))))
     return "\n\n".join(blocks)
+
+
+def _deviation(uncertainty: float) -> str:
+    """Return an uncertainty for people; the policy may do without."""
+    return "-" if math.isnan(uncertainty) else f"{uncertainty:.4f}"
 
 
 def _bars(row: PresentScore, longest: float) -> Iterator[str]:

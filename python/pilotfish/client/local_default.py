@@ -76,7 +76,7 @@ def _rules(request: v1.SelectModuleRequest) -> Callable[[v1.Module], v1.ReasonCo
     features = _feature_names(request.task)
     is_repeatable = request.task.attempt <= 1 or not request.task.non_idempotent
 
-    def rule_broken_by(module: v1.Module) -> v1.ReasonCode.ValueType:
+    def rule_broken_by(module: v1.Module) -> v1.ReasonCode.ValueType:  # noqa: PLR0911  one return for each rule
         if not is_repeatable:
             return v1.REASON_CODE_NOT_REPEATABLE
         if module.name in denied:

@@ -266,7 +266,9 @@ class Decider:
     def _too_risky(self, policy: Serving | None, request: Request, legal: tuple[int, ...]) -> tuple[Removal, ...]:
         safety = self._safeguards.settings
         answer = self._ask(policy, bytes(16), request, legal, _COMPLETION_ONLY)
-        if answer.choice is None or safety.risk_cap is None:  # a rule that cannot be evaluated counts as violated
+        if (
+            answer.choice is None or not answer.choice.uncertainties or safety.risk_cap is None
+        ):  # a rule that cannot be evaluated counts as violated
             return tuple([Removal(index, int(Reason.RISK_TOO_HIGH), RISK_RULE) for index in legal])
         scores, deviations = (
             memoryview(column).cast("d") for column in (answer.choice.scores, answer.choice.uncertainties)

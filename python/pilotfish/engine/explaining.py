@@ -1,6 +1,7 @@
 """What the model makes, now, of a decision that was made before: scores, and what each is the sum of."""
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -25,7 +26,7 @@ class PresentScore(msgspec.Struct, frozen=True, gc=False):
     score: float
     """Expected reward under the decision's weights."""
     uncertainty: float
-    """Standard deviation of the score's posterior."""
+    """Standard deviation of the score's posterior; NaN if the model's explorer does without."""
     policy_probability: float
     """Probability under the policy alone, among the legal candidates of then."""
     contributions: tuple[tuple[str, float], ...]
@@ -34,6 +35,11 @@ class PresentScore(msgspec.Struct, frozen=True, gc=False):
     """The sum of the others: with those above it makes the score, within 1e-9."""
     other_count: int
     """How many others there are."""
+
+
+def read_uncertainties(column: bytes, n_modules: int) -> Sequence[float]:
+    """Return the uncertainties of a decision whose policy was computed: NaN each if its explorer does without."""
+    return memoryview(column).cast("d") if column else (math.nan,) * n_modules
 
 
 def present_scores(model: Model, record: DecisionRecord, chosen: str, ranking: Sequence[str]) -> list[PresentScore]:
@@ -63,9 +69,8 @@ def present_scores(model: Model, record: DecisionRecord, chosen: str, ranking: S
     except Exception as error:  # noqa: BLE001  what is on record is shown whatever the learner does
         logger.warning("the present model cannot explain a decision: %r", error)
         return []
-    scores, uncertainties, pmf = (
-        memoryview(column).cast("d") for column in (choice.scores, choice.uncertainties, choice.pmf)
-    )
+    scores, pmf = memoryview(choice.scores).cast("d"), memoryview(choice.pmf).cast("d")
+    uncertainties = read_uncertainties(choice.uncertainties, len(scores))
     return [
         PresentScore(
             module=name,

@@ -290,7 +290,9 @@ def _decided(by: ServedBy, decision: LoggedDecision, lives: _Lives) -> _Answer |
     except PilotfishError:
         return _NOT_COMPUTED
     pmf, place = greedy(choice.scores) if record.greedy else (choice.pmf, choice.index)
-    return _Answer(pmf, choice.scores, choice.uncertainties, place)
+    # Older logs have them also of explorers that do without: nothing followed from them, so nothing can differ.
+    uncertainties = choice.uncertainties or record.uncertainties
+    return _Answer(pmf, choice.scores, uncertainties, place)
 
 
 def _rewards_of(specification: bytes, version: str) -> RewardFunction:

@@ -43,6 +43,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The policy's pmf over `legal`, float64; empty if the policy was not computed or failed."""
     scores: bytes = b""
     uncertainties: bytes = b""
+    """Empty also where the policy's explorer does without, see `Choice.uncertainties`."""
     birth: int = 0
     """Which birth of its model version the policy was (`model_birth`); 0: the configured one, grown from nothing."""
     stage: int = 0

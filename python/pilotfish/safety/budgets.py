@@ -63,7 +63,8 @@ class Budgets:
     each call whose cost has not come within the patience, reaches the limit. So any hour's cost exceeds the limit by at
     most the cost of one call, plus what the calls in flight cost above the mean, plus the calls whose cost came after
     the patience. Before its first report a module's mean is 0, and what is then in flight is bounded only by the other
-    two limits: give `concurrent_calls` as well where that matters. A mean is that of the hour as of the last report.
+    two limits: give `concurrent_calls` as well where that matters. A mean is that of the hour as of the last report,
+    and is forgotten with a module that was not used for an hour.
 
     Time that runs backwards, as between threads that read the clock before they wait for the lock, stands still.
 

@@ -12,6 +12,8 @@ HOUR_S: Final = 3600.0
 UNITS_PER_USD: Final = 10**12
 """Money is counted in whole millionths of a millionth of a dollar: a sum of floats from which old entries are taken
 away again drifts, and would refuse at 0.9999 what it allows at 1."""
+MAX_COST_USD: Final = 1e12
+"""What one call can cost at most; of more this much counts. Above every limit, and far from a float's end."""
 MAX_EXACT_COSTS: Final = 4096
 """Costs in the hour that are kept one by one, about 1 per second. Past this, those of one second are kept together as
 of the latest of them: at most 3,600 entries more, and money comes back up to 1 s late but never early."""
@@ -77,7 +79,7 @@ class Spending:
         if self._limit is None:
             return
         self._age(now_s)
-        cost = round(cost_usd * UNITS_PER_USD) if 0.0 <= cost_usd < math.inf else 0
+        cost = round(min(cost_usd, MAX_COST_USD) * UNITS_PER_USD) if 0.0 <= cost_usd < math.inf else 0
         costs = self._costs
         if len(costs) >= MAX_EXACT_COSTS and math.floor(costs[-1][0]) == math.floor(now_s):
             _, sum_, count = costs.pop()

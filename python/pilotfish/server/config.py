@@ -75,7 +75,7 @@ def variable_name(name: str) -> str:
     return PREFIX + name.replace(".", "__").upper()
 
 
-def load(
+def load(  # noqa: C901  one step after the other
     flags: Mapping[str, str] | None = None, environ: Mapping[str, str] | None = None, file: Path | None = None
 ) -> Configuration:
     """Return the effective settings.

@@ -1,7 +1,9 @@
 """From decisions to messages: what was decided, why, and what the present model makes of it."""
 
+from collections.abc import Sequence
+
 from pilotfish.engine.deciding import Decision
-from pilotfish.engine.explaining import PresentScore
+from pilotfish.engine.explaining import PresentScore, read_uncertainties
 from pilotfish.engine.sides import mixture, sides_of
 from pilotfish.experience.exposures import LIVE
 from pilotfish.experience.record import DecisionRecord
@@ -29,11 +31,13 @@ def decision_to(decision: Decision, target: policy_pb2.Decision) -> None:
 def explanation_to(record: DecisionRecord, target: policy_pb2.Explanation) -> None:
     """Fill in what the record says of a decision, the most probable module first."""
     candidates = record.request.candidates
-    zeros = (0.0,) * len(record.legal)
-    policy, scores, uncertainties = (
-        memoryview(column).cast("d") if column else zeros
-        for column in (record.policy_pmf, record.scores, record.uncertainties)
-    )
+    policy: Sequence[float]
+    scores: Sequence[float]
+    uncertainties: Sequence[float]
+    policy = scores = uncertainties = (0.0,) * len(record.legal)
+    if record.policy_pmf:
+        policy, scores = memoryview(record.policy_pmf).cast("d"), memoryview(record.scores).cast("d")
+        uncertainties = read_uncertainties(record.uncertainties, len(scores))
     sides = sides_of(record)
     rows = [
         policy_pb2.RankedModule(

@@ -197,8 +197,9 @@ def check_choice(choice: Choice, n_modules: int) -> None:
         memoryview(vector).cast("d").tolist() for vector in (choice.pmf, choice.scores, choice.uncertainties)
     )
     lengths = [len(vector) for vector in (pmf, scores, uncertainties)]
-    if lengths != [n_modules] * 3:
-        raise StateError(f"self-test: lengths == {lengths}, must be {n_modules} each")
+    # An explorer that looks at scores alone has no uncertainties computed.
+    if lengths not in ([n_modules] * 3, [n_modules, n_modules, 0]):
+        raise StateError(f"self-test: lengths == {lengths}, must be {n_modules} each, or none of the last")
     if not all(map(math.isfinite, scores)):
         raise StateError(f"self-test: scores == {scores}, must be finite")
     if not all(math.isfinite(value) and value >= 0.0 for value in uncertainties):

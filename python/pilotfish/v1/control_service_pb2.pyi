@@ -340,7 +340,7 @@ class PresentScore(google.protobuf.message.Message):
     score: builtins.float
     """Expected reward under the decision's weights; about [0, 1]."""
     uncertainty: builtins.float
-    """Standard deviation of the score's posterior."""
+    """Standard deviation of the score's posterior; NaN if the policy's explorer does without."""
     policy_probability: builtins.float
     """Probability under the policy alone, [0, 1], if these candidates were offered now."""
     other_contributions: builtins.float
@@ -418,7 +418,7 @@ class Exposure(google.protobuf.message.Message):
     action: builtins.str
     """What was done: `set_mode`, `promote`, `rollback`, `hold`, `resume`, `pause_learning`, `resume_learning` or `begin`."""
     actor: builtins.str
-    """Who; `pilotfish` for what it did by itself."""
+    """Who; `automatic` for what the sidecar did by itself, which nobody else may call themselves."""
     reason: builtins.str
     """Why."""
     mode: pilotfish.v1.policy_pb2.Mode.ValueType
@@ -673,7 +673,7 @@ class BudgetState(google.protobuf.message.Message):
     module: builtins.str
     """The module."""
     rule: builtins.str
-    """The rule: `budgets.calls_per_minute`."""
+    """The rule: `budget.calls_per_minute`."""
     used: builtins.float
     """What is used, in the rule's unit."""
     limit: builtins.float

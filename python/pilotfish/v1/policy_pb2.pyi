@@ -692,7 +692,7 @@ class RankedModule(google.protobuf.message.Message):
     score: builtins.float
     """Expected reward under the request's weights; about [0, 1]; 0 if not evaluated."""
     uncertainty: builtins.float
-    """Standard deviation of the score's posterior; 0 if not evaluated."""
+    """Standard deviation of the score's posterior; 0 if not evaluated, NaN if the policy's explorer does without."""
     policy_probability: builtins.float
     """Probability under the policy alone, [0, 1]; 0 if not evaluated."""
     probability: builtins.float

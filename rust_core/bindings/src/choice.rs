@@ -15,7 +15,9 @@ pub struct Choice {
     propensity: f64,
     #[pyo3(get)]
     learned_count: u64,
-    /// pmf, scores and uncertainties, one after the other; bytes are made when asked for.
+    /// Number of modules.
+    n: usize,
+    /// pmf, scores and, if they were computed, uncertainties, one after the other; bytes are made when asked for.
     vectors: Box<[f64]>,
 }
 
@@ -24,12 +26,11 @@ impl Choice {
     pub fn new(chosen: Chosen, scratch: &Scratch) -> Self {
         let vectors = [scratch.pmf(), scratch.scores(), scratch.uncertainties()].concat();
         let Chosen { index, propensity, learned_count } = chosen;
-        Self { index, propensity, learned_count, vectors: vectors.into_boxed_slice() }
+        Self { index, propensity, learned_count, n: scratch.pmf().len(), vectors: vectors.into_boxed_slice() }
     }
 
     fn part(&self, which: usize) -> &[f64] {
-        let n = self.vectors.len() / 3;
-        self.vectors.get(which * n..(which + 1) * n).unwrap_or_default()
+        self.vectors.get(which * self.n..(which + 1) * self.n).unwrap_or_default()
     }
 }
 
@@ -51,6 +52,6 @@ impl Choice {
     }
 
     fn __repr__(&self) -> String {
-        format!("Choice(index={}, propensity={}, of {})", self.index, self.propensity, self.vectors.len() / 3)
+        format!("Choice(index={}, propensity={}, of {})", self.index, self.propensity, self.n)
     }
 }

@@ -19,7 +19,8 @@ pub struct ConfidenceSequence {
 #[pymethods]
 impl ConfidenceSequence {
     #[new]
-    #[pyo3(signature = (low, high, mean_low, mean_high, alpha, expected_count = None))]
+    #[allow(clippy::too_many_arguments, reason = "those of the constructor in Python")]
+    #[pyo3(signature = (low, high, mean_low, mean_high, alpha, expected_count = None, expected_deviation = None))]
     fn new(
         py: Python<'_>,
         low: f64,
@@ -28,8 +29,9 @@ impl ConfidenceSequence {
         mean_high: f64,
         alpha: f64,
         expected_count: Option<f64>,
+        expected_deviation: Option<f64>,
     ) -> PyResult<Self> {
-        let made = Sequence::new(low, high, mean_low, mean_high, alpha, expected_count);
+        let made = Sequence::new(low, high, mean_low, mean_high, alpha, expected_count, expected_deviation);
         made.map(Self::hold).map_err(|error| to_py(py, &error))
     }
 

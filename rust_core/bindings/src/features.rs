@@ -170,3 +170,8 @@ pub fn text<'py>(what: &str, object: Bound<'py, PyAny>) -> PyResult<Bound<'py, P
 pub fn borrow<'a>(what: &str, text: &'a Bound<'_, PyString>) -> PyResult<&'a str> {
     text.to_str().map_err(|_| invalid(text.py(), what, text.to_string_lossy(), "text without lone surrogates"))
 }
+
+/// The object as a text, held by whoever lends it.
+pub fn as_text<'a, 'py>(what: &str, object: Borrowed<'a, 'py, PyAny>) -> PyResult<Borrowed<'a, 'py, PyString>> {
+    object.cast::<PyString>().map_err(|_| invalid(object.py(), what, type_name(&object), "a text"))
+}

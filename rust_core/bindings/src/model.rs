@@ -9,7 +9,7 @@ use crate::buffers::{read_numbers, read_vector, to_bytes, type_name};
 use crate::choice::Choice;
 use crate::errors::{invalid, to_py};
 use crate::explain;
-use crate::features::{HeldItems, HeldModule, borrow, text, with_modules};
+use crate::features::{HeldItems, HeldModule, as_text, borrow, with_modules};
 use crate::history::History;
 use crate::space::{self, Space};
 
@@ -93,7 +93,7 @@ impl Model {
     ) -> PyResult<Choice> {
         let py = seed.py();
         let task = HeldItems::read("task", task)?;
-        let held = read_modules(modules, HeldModule::read)?;
+        let held = collect(as_tuple(modules)?.iter_borrowed().map(|module| HeldModule::read(&module)))?;
         space::with(|space| {
             let Space { scratch, weights: weight_values, .. } = space;
             read_numbers("weights", weights, weight_values)?;
@@ -116,7 +116,8 @@ impl Model {
         weights: &Bound<'_, PyAny>,
     ) -> PyResult<Choice> {
         let py = seed.py();
-        let held = read_modules(modules, |name| text("module name", name.clone()))?;
+        let modules = as_tuple(modules)?;
+        let held = collect(modules.iter_borrowed().map(|name| as_text("module name", name)))?;
         let names = collect(held.iter().map(|name| borrow("module name", name)))?;
         space::with(|space| {
             let Space { scratch, context: context_values, shared: shared_values, weights: weight_values } = space;
@@ -264,14 +265,12 @@ pub fn read_signal(signal: &Bound<'_, PyAny>) -> PyResult<usize> {
     signal.extract().map_err(|_| invalid(signal.py(), "signal", signal, "a whole number >= 0"))
 }
 
-fn read_modules<'py, T>(
-    modules: &Bound<'py, PyAny>,
-    read: impl Fn(&Bound<'py, PyAny>) -> PyResult<T>,
-) -> PyResult<Vec<T>> {
+/// A list or a tuple as a tuple, which holds its items for the call: they need not be counted up and down one by one.
+fn as_tuple<'py>(modules: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
     if let Ok(list) = modules.cast::<PyList>() {
-        collect(list.iter().map(|module| read(&module)))
+        Ok(list.to_tuple())
     } else if let Ok(tuple) = modules.cast::<PyTuple>() {
-        collect(tuple.iter().map(|module| read(&module)))
+        Ok(tuple.clone())
     } else {
         Err(invalid(modules.py(), "modules", type_name(modules), "a list or a tuple"))
     }

@@ -5,9 +5,13 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Names in the order in which they were first learned, and an index by hash.
+///
+/// The index is a table with open addressing, at most half full: one look-up touches one or two neighbours, where a search in
+/// sorted hashes takes a hard-to-foresee turn per halving.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     by_place: Vec<Arc<str>>,
+    /// Hash and place + 1, or 0 where there is nothing; as many as a power of two, or none.
     by_hash: Vec<(u64, usize)>,
 }
 
@@ -21,9 +25,15 @@ impl Names {
     /// The place of a name, if it is known.
     #[must_use]
     pub fn find(&self, hash: u64, name: &str) -> Option<usize> {
-        let start = self.by_hash.partition_point(|(other, _)| *other < hash);
-        let same_hash = self.by_hash.get(start..)?.iter().take_while(|(other, _)| *other == hash);
-        same_hash.map(|(_, place)| *place).find(|place| self.get(*place) == Some(name))
+        let mut slot = self.first_slot(hash);
+        loop {
+            let (other, place_after) = self.by_hash.get(slot)?;
+            let place = place_after.checked_sub(1)?;
+            if *other == hash && self.get(place) == Some(name) {
+                return Some(place);
+            }
+            slot = (slot + 1) & (self.by_hash.len() - 1);
+        }
     }
 
     /// The name at a place.
@@ -34,11 +44,34 @@ impl Names {
 
     /// Adds a name that is not known yet and returns its place.
     pub fn push(&mut self, name: &str) -> usize {
-        let (hash, place) = (Self::hash(name), self.by_place.len());
+        let place = self.by_place.len();
         self.by_place.push(name.into());
-        let at = self.by_hash.partition_point(|entry| *entry < (hash, place));
-        self.by_hash.insert(at, (hash, place));
+        if self.by_hash.len() < 2 * self.by_place.len() {
+            self.by_hash = vec![(0, 0); (4 * self.by_place.len()).next_power_of_two()];
+            for earlier in 0..place {
+                let hash = self.get(earlier).map_or(0, Self::hash);
+                self.enter(hash, earlier);
+            }
+        }
+        self.enter(Self::hash(name), place);
         place
+    }
+
+    fn first_slot(&self, hash: u64) -> usize {
+        // The low bits: which of them a table of fewer than 2³² slots takes does not depend on the width of usize.
+        (hash & 0xFFFF_FFFF) as usize & self.by_hash.len().saturating_sub(1)
+    }
+
+    /// Puts a place into the first free slot; at least half of them are free.
+    fn enter(&mut self, hash: u64, place: usize) {
+        let mut slot = self.first_slot(hash);
+        while let Some(entry) = self.by_hash.get_mut(slot) {
+            if entry.1 == 0 {
+                *entry = (hash, place + 1);
+                return;
+            }
+            slot = (slot + 1) & (self.by_hash.len() - 1);
+        }
     }
 
     /// Number of names.

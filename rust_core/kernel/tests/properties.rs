@@ -40,6 +40,12 @@ fn scored() -> impl Strategy<Value = Vec<(f64, f64)>> {
     prop::collection::vec((score, uncertainty), 1..40)
 }
 
+#[test]
+fn who_looks_at_scores_alone_does_without_uncertainties() {
+    let free: Vec<&str> = explorers().iter().filter(|e| !e.needs_uncertainties()).map(Explorer::name).collect();
+    assert_eq!(free, ["uniform", "epsilon_greedy", "greedy", "softmax", "inverse_gap"]);
+}
+
 proptest! {
     #![proptest_config(config(500))]
 
@@ -103,6 +109,21 @@ proptest! {
         for explorer in explorers() {
             let pmf = probabilities(&explorer, &scores, &uncertainties);
             prop_assert!(pmf[pmf::sample(&pmf, &seed).unwrap()] > 0.0);
+        }
+    }
+
+    #[test]
+    fn who_does_without_uncertainties_gives_the_same_bits_without_them_and_others_refuse(scored in scored()) {
+        let (scores, uncertainties): (Vec<f64>, Vec<f64>) = scored.into_iter().unzip();
+        for explorer in explorers() {
+            let (mut scratch, mut pmf) = (ThompsonScratch::default(), Vec::new());
+            let given = explorer.pmf(&scores, &[], Observed::alike(0.0), &mut scratch, &mut pmf);
+            if explorer.needs_uncertainties() {
+                let rule = format!("len(uncertainties) == 0, must be {}, one per score", scores.len());
+                prop_assert_eq!(given.unwrap_err().to_string(), rule);
+            } else {
+                prop_assert_eq!(given.map(|()| pmf), Ok(probabilities(&explorer, &scores, &uncertainties)));
+            }
         }
     }
 

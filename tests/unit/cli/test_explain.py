@@ -1,5 +1,6 @@
 """What `pilotfish explain` says of a score."""
 
+import math
 import re
 
 import click
@@ -42,6 +43,16 @@ def test_each_contribution_has_a_bar_as_long_as_it_is_large() -> None:
         f"  -0.1000  {'-' * 6:<24}  feature:size",
         f"  +0.0001  {'+':<24}  text:tables",
     ]
+
+
+def test_an_uncertainty_that_the_policy_does_without_is_a_dash() -> None:
+    message = answer(("bias", 0.4))
+    message.present_scores[0].uncertainty = message.explanation.ranking[0].uncertainty = math.nan
+
+    text = click.unstyle(as_text(message))
+
+    assert block(text)[0] == "a *: 0.4000 ± -; 0.2500 at the decision"
+    assert next(line.split() for line in text.splitlines() if line.startswith("a *"))[-1] == "-"
 
 
 def test_bars_are_coloured_for_terminals_only_by_click() -> None:

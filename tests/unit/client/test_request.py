@@ -73,7 +73,7 @@ def test_what_is_not_said_is_not_sent() -> None:
 
 def test_the_features_that_a_module_needs_reach_the_wire_from_every_form() -> None:
     needs = {"name": "b", "required_features": ["pages"]}
-    request = select_request("t", candidates=[Module("a", required_features=("pages", "language")), needs])
+    request = select_request("t", candidates=[Module("a", required_features=("pages", "language")), needs])  # type: ignore[list-item]
     assert [list(module.required_features) for module in request.candidates] == [["pages", "language"], ["pages"]]
 
 

@@ -8,9 +8,9 @@ import pytest
 from scipy.integrate import quad  # type: ignore[import-untyped]
 from scipy.stats import norm  # type: ignore[import-untyped]
 
-from pilotfish._core import explore, explorer_default, explorer_explores, explorer_names, sample
+from pilotfish._core import Model, explore, explorer_default, explorer_explores, explorer_names, sample
 from pilotfish.exceptions import InvalidInputError
-from tests.unit.core.models import Vector, doubles, numbers
+from tests.unit.core.models import SEED, Vector, doubles, numbers, specification
 
 Explore = Callable[[Vector, Vector], Vector]
 
@@ -198,3 +198,30 @@ def test_scores_and_uncertainties_that_break_a_rule_are_refused() -> None:
         explore(setting, doubles([1.0]), doubles([-1.0]))
     with pytest.raises(InvalidInputError, match=r"^name == magic, must be one of uniform, "):
         explorer_default("magic")
+
+
+@pytest.mark.parametrize(
+    ("setting", "computes"),
+    [
+        (explorer_default("thompson"), True),
+        (explorer_default("inverse_gap"), True),
+        (b'{"kind":"inverse_gap","gamma":10,"floor":0.02}', False),
+        (explorer_default("epsilon_greedy"), False),
+        (explorer_default("uniform"), False),
+    ],
+)
+def test_scores_are_the_same_and_uncertainties_empty_where_the_explorer_does_without(
+    setting: bytes, *, computes: bool
+) -> None:
+    with_uncertainties = Model(specification())
+    model = Model(specification(explorer=json.loads(setting)))
+    modules = [("a", {"cost": 0.5}, ("pdf",)), ("b", {}, ()), ("new", {}, ())]
+    for step in range(30):
+        for each in (with_uncertainties, model):
+            each.learn({"size": step / 7}, "a page", modules[step % 2], step % 3 % 2, step % 5 / 4)
+    for weights in ([1.0, 0.5], [0.0, 0.0]):
+        ours = model.decide(SEED, {"size": 0.4}, "a page", modules, weights)
+        theirs = with_uncertainties.decide(SEED, {"size": 0.4}, "a page", modules, weights)
+        assert ours.scores == theirs.scores
+        assert ours.uncertainties == (theirs.uncertainties if computes else b"")
+        assert len(ours.pmf) == len(theirs.pmf) == 24

@@ -15,8 +15,20 @@ MODULES = tuple(Module(name) for name in NAMES)
 REWARDS = RewardFunction(weights={Signal.QUALITY: 1.0})
 
 
-def open_grown(state_dir: Path, growth: Growth = "inline", encoder: dict[str, Any] | None = None) -> Engine:
-    settings = EngineSettings(mode=Mode.ON, growth=growth, id_seed="growing", rollout_share=0.5, encoder=encoder or {})
+def open_grown(
+    state_dir: Path,
+    growth: Growth = "inline",
+    encoder: dict[str, Any] | None = None,
+    explorer: dict[str, Any] | None = None,
+) -> Engine:
+    settings = EngineSettings(
+        mode=Mode.ON,
+        growth=growth,
+        id_seed="growing",
+        rollout_share=0.5,
+        encoder=encoder or {},
+        explorer=explorer or {},
+    )
     return Engine(state_dir, settings, REWARDS)
 
 

@@ -1,10 +1,13 @@
 """What the present model makes of decisions on record."""
 
+import json
 import logging
+import math
 
+import msgspec
 import pytest
 
-from pilotfish._core import Model
+from pilotfish._core import Model, explorer_default
 from pilotfish.codes import Mode, Signal
 from pilotfish.engine.engine import Engine
 from pilotfish.engine.explaining import EXPLAINED_MODULES, LISTED_CONTRIBUTIONS, present_scores
@@ -70,6 +73,16 @@ def test_many_candidates_are_explained_in_part_and_the_chosen_always(learned: En
 
     assert present == [*names[:EXPLAINED_MODULES], names[-1]]
     assert with_chosen_ahead == names[:EXPLAINED_MODULES]
+
+
+@pytest.mark.parametrize("kind", ["epsilon_greedy", "thompson"])
+def test_an_uncertainty_is_nan_where_the_explorer_does_without(learned: Engine, kind: str) -> None:
+    record = msgspec.structs.replace(learned.decide(Request(TASK, modules(3))).record, weights=(1.0, 1.0))
+    model = Model(specification(explorer=json.loads(explorer_default(kind))))
+
+    present = present_scores(model, record, "module 0", ["module 0", "module 1"])
+
+    assert [math.isnan(row.uncertainty) for row in present] == [kind == "epsilon_greedy"] * 2
 
 
 def test_mode_off_is_explained_too(learned: Engine) -> None:

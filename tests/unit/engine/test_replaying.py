@@ -111,6 +111,20 @@ def test_one_bit_that_was_tampered_with_is_found(log: ExperienceLog, field: str,
     log.close()
 
 
+def test_uncertainties_of_an_explorer_that_does_without_are_not_compared(tmp_path: Path) -> None:
+    engine = open_grown(tmp_path, explorer={"kind": "epsilon_greedy", "epsilon": 0.1, "floor": 0.0})
+    decision = engine.decide(Request(Task("t"), MODULES))
+    assert decision.record.policy_pmf
+    assert not decision.record.uncertainties
+    assert differing(engine.log) == {}
+    computed = bytes(len(decision.record.scores))
+    rewrite(engine.log, 1, lambda record: msgspec.structs.replace(record, uncertainties=computed))
+    assert differing(engine.log) == {}
+    rewrite(engine.log, 1, lambda record: msgspec.structs.replace(record, scores=b"\1" * len(record.scores)))
+    assert differing(engine.log) == {1: ("scores",)}
+    engine.close()
+
+
 @pytest.mark.parametrize("column", ["propensity", "module"])
 def test_another_answer_than_the_record_gives_is_found(log: ExperienceLog, column: str) -> None:
     unreported = next(decision for decision in log.decisions() if not log.rows_of(decision.sequence))

@@ -305,7 +305,7 @@ def test_a_follower_that_raises_loses_neither_an_answer_nor_what_others_are_told
 
 def test_a_forced_promotion_is_on_record_as_such(tmp_path: Path) -> None:
     with conducted(tmp_path, share=0.25) as conductor:
-        with pytest.raises(StateError, match="promotion to 0.5 must wait: no data") as refused:
+        with pytest.raises(StateError, match=r"promotion to 0.5 must wait: no data") as refused:
             conductor.promote("ops", "now")
         assert refused.value.reason == "PROMOTION_REFUSED"
 

@@ -72,7 +72,7 @@ def test_a_module_not_heard_of_for_long_is_forgotten() -> None:
 
 def test_a_probe_is_a_sign_of_life() -> None:
     breakers = Breakers(BreakerSettings())
-    for module in ("gone", "probed"):
+    for module in ("probed", "gone"):
         for _ in range(5):
             breakers.record(module, failed=True, latency_ms=None, now_s=0.0)
     breakers.begin_probe("probed", b"x", 3000.0)

@@ -157,8 +157,10 @@ def test_every_fault_of_every_source_is_named_at_once(tmp_path: Path) -> None:
         ({"rollout.guardrails": "{}"}, "rollout.guardrails == {}, must name at least one metric"),
         (
             {"rollout.guardrails": "{speed: 0.1}"},
-            "rollout.guardrails.speed is unknown, must be one of reward, completion, latency_ms, cost_usd, quality, "
-            "retry_count, recovery, satisfaction (flag --rollout-guardrails)",
+            (
+                "rollout.guardrails.speed is unknown, must be one of reward, completion, latency_ms, cost_usd, "
+                "quality, retry_count, recovery, satisfaction (flag --rollout-guardrails)"
+            ),
         ),
         ({"rollout.min_stage_s": "60"}, "rollout.outcome_window_s == 600.0, must be in [0, min_stage_s == 60.0]"),
         ({"rollout.conservative_loss": "1.0"}, "rollout.conservative_loss == 1.0, must be in (0, 1) or absent (flag"),

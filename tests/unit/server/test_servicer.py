@@ -1,5 +1,6 @@
 """What operators are shown of outcomes."""
 
+import math
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,20 @@ def test_modules_of_one_probability_are_ranked_by_score(engine: Engine) -> None:
     explanation_to(record, explanation)
 
     assert [row.module for row in explanation.ranking] == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize(("evaluated", "expected"), [(True, math.nan), (False, 0.0)])
+def test_an_uncertainty_that_was_not_computed_is_nan_and_zero_where_nothing_was(
+    engine: Engine, *, evaluated: bool, expected: float
+) -> None:
+    record = msgspec.structs.replace(engine.decide(Request(Task("t"), (Module("a"),))).record, uncertainties=b"")
+    if not evaluated:
+        record = msgspec.structs.replace(record, policy_pmf=b"", scores=b"")
+
+    explanation = Explanation()
+    explanation_to(record, explanation)
+
+    assert explanation.ranking[0].uncertainty == pytest.approx(expected, nan_ok=True)
 
 
 def test_info_says_which_half_value_does_not_fit(engine: Engine) -> None:

@@ -48,9 +48,9 @@ def forged_bodies() -> Iterator[tuple[str, bytes]]:
     for key, text in [
         ("note", "two\nlines"),
         ("note", "\x1b[2J"),
-        ("note", "n" * 501),
+        ("note", "n" * 1025),
         ("actor", ""),
-        ("actor", "a" * 101),
+        ("actor", "a" * 129),
     ]:
         yield f"cannot be read: {key} == ", sealed(msgspec.msgpack.encode(fields | {key: text}))
     yield "cannot be read", sealed(msgspec.msgpack.encode(fields | {"created_us": 10**18}))

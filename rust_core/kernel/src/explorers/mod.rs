@@ -136,8 +136,19 @@ impl Explorer {
         by_itself || self.floor > 0.0
     }
 
+    /// Whether the probabilities depend on the uncertainties. Where they do not, a decision need not compute them: it then
+    /// costs K · d and not K · d².
+    #[must_use]
+    pub fn needs_uncertainties(&self) -> bool {
+        match self.rule {
+            Rule::Uniform(_) | Rule::EpsilonGreedy(_) | Rule::Greedy(_) | Rule::Softmax(_) => false,
+            Rule::InverseGap(rule) => matches!(rule.gamma, Gamma::Adaptive(_)),
+            Rule::SoftUcb(_) | Rule::Thompson(_) | Rule::Ensemble(_) => true,
+        }
+    }
+
     /// Fills `pmf` with one probability per action; each is at least floor / K and they sum to 1 within rounding.
-    /// `observed` counts what the scores rest on.
+    /// `observed` counts what the scores rest on. `uncertainties` may be empty where they are not needed.
     ///
     /// # Errors
     /// `InvalidInput` if there is no action, the lengths differ, a score is not finite, or an uncertainty is not finite
@@ -153,7 +164,8 @@ impl Explorer {
         if scores.is_empty() {
             return Err(KernelError::invalid("len(scores)", 0, ">= 1"));
         }
-        if uncertainties.len() != scores.len() {
+        let may_lack = uncertainties.is_empty() && !self.needs_uncertainties();
+        if uncertainties.len() != scores.len() && !may_lack {
             let rule = format!("{}, one per score", scores.len());
             return Err(KernelError::invalid("len(uncertainties)", uncertainties.len(), rule));
         }
@@ -359,7 +371,7 @@ mod tests {
             outcome.unwrap_err().to_string()
         };
         assert_eq!(message(&[], &[]), "len(scores) == 0, must be >= 1");
-        assert_eq!(message(&[1.0], &[]), "len(uncertainties) == 0, must be 1, one per score");
+        assert_eq!(message(&[1.0], &[0.1, 0.2]), "len(uncertainties) == 2, must be 1, one per score");
         assert_eq!(message(&[f64::NAN], &[1.0]), "scores == NaN, must be finite");
         assert_eq!(message(&[1.0], &[-1.0]), "uncertainties == -1, must be finite and >= 0");
     }

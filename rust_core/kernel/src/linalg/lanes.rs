@@ -31,9 +31,13 @@ pub fn pack(values: &[f64]) -> Vec<Lane> {
 /// Folds the eight accumulators in the one order that is used everywhere.
 #[inline(always)]
 pub(super) fn fold(sum: Lane) -> f64 {
+    let mut halves = [0.0; LANES / 2];
+    for lane in 0..LANES / 2 {
+        halves[lane] = sum[lane] + sum[lane + LANES / 2];
+    }
     // Through memory: else the compiler carries this sum's pairs back into the loops and fills wide registers by half.
-    let sum = std::hint::black_box(sum);
-    ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]))
+    let halves = std::hint::black_box(halves);
+    (halves[0] + halves[2]) + (halves[1] + halves[3])
 }
 
 /// Inner product of two vectors of the same number of lanes.
@@ -47,6 +51,21 @@ pub fn dot(left: &[Lane], right: &[Lane]) -> f64 {
         }
     }
     fold(sum)
+}
+
+/// Inner products of one vector with two others, with the bits of `dot`: a sum waits for each of its additions, and two sums
+/// that go side by side wait together.
+#[inline(always)]
+#[must_use]
+pub fn dot_pair(left: &[Lane], first: &[Lane], second: &[Lane]) -> (f64, f64) {
+    let (mut one, mut other) = ([0.0; LANES], [0.0; LANES]);
+    for ((a, b), c) in left.iter().zip(first).zip(second) {
+        for lane in 0..LANES {
+            one[lane] += a[lane] * b[lane];
+            other[lane] += a[lane] * c[lane];
+        }
+    }
+    (fold(one), fold(other))
 }
 
 /// `target += factor · vector`.
@@ -76,6 +95,13 @@ mod tests {
         let packed = pack(&left);
         assert_eq!(packed.len(), 2);
         assert!((dot(&packed, &packed) - 506.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn two_inner_products_at_once_have_the_bits_of_one_after_the_other() {
+        let vector = |k: f64| pack(&(0..37).map(|i| libm::sin(k * f64::from(i))).collect::<Vec<_>>());
+        let (x, a, b) = (vector(1.3), vector(0.7), vector(2.9));
+        assert_eq!(dot_pair(&x, &a, &b), (dot(&x, &a), dot(&x, &b)));
     }
 
     #[test]

@@ -12,6 +12,6 @@ mod symmetric;
 
 pub use cholesky::{invert_positive_definite, is_positive_definite};
 pub use dispatch::widest;
-pub use lanes::{LANES, Lane, add_scaled, dot, lanes_for, pack, same_bits, zeros};
+pub use lanes::{LANES, Lane, add_scaled, dot, dot_pair, lanes_for, pack, same_bits, zeros};
 pub use rectangular::Rectangular;
 pub use symmetric::Symmetric;

@@ -87,6 +87,13 @@ impl Rectangular {
         }
     }
 
+    /// The elements of the one column, if there is but one.
+    #[inline(always)]
+    #[must_use]
+    pub fn single_column(&self) -> Option<&[Lane]> {
+        (self.columns == 1).then_some(self.lanes.as_slice())
+    }
+
     /// `out −= Aᵀ x`, where `nonzero` lists the places of x that are not zero.
     #[inline(always)]
     pub fn subtract_transposed(&self, x: &[Lane], nonzero: &[u32], out: &mut [Lane]) {
@@ -140,6 +147,15 @@ impl Rectangular {
                 add_scaled(row, factor * value, b);
             }
         }
+    }
+
+    /// `A = B + factor · a bᵀ`, with the bits that `add_outer` gives a copy of B, in memory that is there.
+    #[inline(always)]
+    pub fn set_sum(&mut self, base: &Self, factor: f64, a: &[Lane], b: &[Lane]) {
+        (self.rows, self.columns, self.stride) = (base.rows, base.columns, base.stride);
+        self.lanes.clear();
+        self.lanes.extend_from_slice(&base.lanes);
+        self.add_outer(factor, a, b);
     }
 
     /// Whether two matrices have the same bits; −0 and 0 differ.

@@ -153,6 +153,9 @@ impl Symmetric {
     }
 
     /// `out = A x`.
+    ///
+    /// Each row is read once, for both of its products: with the elements of x that belong to its columns, and, as a column,
+    /// with the one that belongs to the row.
     #[inline(always)]
     pub fn multiply(&self, x: &[Lane], out: &mut [Lane]) {
         out.fill([0.0; LANES]);
@@ -163,23 +166,24 @@ impl Symmetric {
             let (panel, later) = rest.split_at(self.n - first);
             rest = later;
             let (head, tail) = out.split_at_mut(c + 1);
-            let Some(sum) = head.last_mut() else { continue };
-            for (i, row) in panel.iter().enumerate() {
-                let value = flat[first + i];
-                for lane in 0..LANES {
-                    sum[lane] += value * row[lane];
-                }
+            let Some(head) = head.last_mut() else { continue };
+            let (own, below) = panel.split_at(panel.len().min(LANES));
+            let (own_values, below_values) = flat[first..self.n].split_at(own.len());
+            let mut sum = *head;
+            for (row, value) in own.iter().zip(own_values) {
+                accumulate(&mut sum, *value, row);
             }
             if columns.iter().all(|value| *value == 0.0) {
-                continue;
-            }
-            for (target, row) in tail.as_flattened_mut().iter_mut().zip(panel.iter().skip(LANES)) {
-                let mut product = [0.0; LANES];
-                for lane in 0..LANES {
-                    product[lane] = columns[lane] * row[lane];
+                for (row, value) in below.iter().zip(below_values) {
+                    accumulate(&mut sum, *value, row);
                 }
-                *target += fold(product);
+            } else {
+                for ((row, value), target) in below.iter().zip(below_values).zip(tail.as_flattened_mut()) {
+                    accumulate(&mut sum, *value, row);
+                    *target += fold(product(columns, row));
+                }
             }
+            *head = sum;
         }
     }
 
@@ -197,10 +201,49 @@ impl Symmetric {
                 continue;
             }
             for (row, value) in panel.iter_mut().zip(&flat[first..]) {
-                for lane in 0..LANES {
-                    // The product of two elements is the same either way round, so the block stays symmetric to the bit.
-                    row[lane] += factor * (value * columns[lane]);
+                *row = plus_outer(row, factor, *value, columns);
+            }
+        }
+    }
+
+    /// `A += Σ w wᵀ` over vectors that lie one after the other, with the bits of `add_outer` for one after the other; each row
+    /// is read and written once. (That skips lanes of zeros, which add ±0 here: sums of products are never −0.)
+    #[inline(always)]
+    pub fn add_outers(&mut self, vectors: &[Lane]) {
+        let width = lanes_for(self.n).max(1);
+        let mut rest = self.rows.as_mut_slice();
+        for c in 0..width {
+            let first = c * LANES;
+            let (panel, later) = rest.split_at_mut(self.n - first);
+            rest = later;
+            for (i, row) in panel.iter_mut().enumerate() {
+                let mut sum = *row;
+                for w in vectors.chunks_exact(width) {
+                    sum = plus_outer(&sum, 1.0, w.as_flattened()[first + i], &w[c]);
                 }
+                *row = sum;
+            }
+        }
+    }
+
+    /// `A = B + factor · w wᵀ`, with the bits that `add_outer` gives a copy of B: one pass over memory, not two.
+    #[inline(always)]
+    pub fn set_sum(&mut self, base: &Self, factor: f64, w: &[Lane]) {
+        self.n = base.n;
+        self.rows.resize(base.rows.len(), [0.0; LANES]);
+        let flat = w.as_flattened();
+        let (mut targets, mut sources) = (self.rows.as_mut_slice(), base.rows.as_slice());
+        for (c, columns) in w.iter().enumerate() {
+            let height = base.n - c * LANES;
+            let (target, later_targets) = targets.split_at_mut(height);
+            let (source, later_sources) = sources.split_at(height);
+            (targets, sources) = (later_targets, later_sources);
+            if columns.iter().all(|value| *value == 0.0) {
+                target.copy_from_slice(source);
+                continue;
+            }
+            for ((row, old), value) in target.iter_mut().zip(source).zip(&flat[c * LANES..]) {
+                *row = plus_outer(old, factor, *value, columns);
             }
         }
     }
@@ -217,6 +260,30 @@ impl Symmetric {
             *a += b;
         }
     }
+}
+
+/// `row + factor · value · columns`.
+///
+/// The product of two elements is the same either way round, so the diagonal blocks stay symmetric to the bit.
+#[inline(always)]
+fn plus_outer(row: &Lane, factor: f64, value: f64, columns: &Lane) -> Lane {
+    // Out of the compiler's sight: else it fills registers with one lane of several rows, and shuffles more than it computes.
+    let value = std::hint::black_box(value);
+    let mut sum = [0.0; LANES];
+    for lane in 0..LANES {
+        sum[lane] = row[lane] + factor * (value * columns[lane]);
+    }
+    sum
+}
+
+/// The products of the elements, one by one.
+#[inline(always)]
+fn product(left: &Lane, right: &Lane) -> Lane {
+    let mut product = [0.0; LANES];
+    for lane in 0..LANES {
+        product[lane] = left[lane] * right[lane];
+    }
+    product
 }
 
 /// `sum += value · row`.
@@ -269,6 +336,9 @@ mod tests {
             let (mut matrix, x) = case(n);
             let before = matrix.clone();
             matrix.add_outer(-2.0, &pack(&x));
+            let mut sum = Symmetric::zeros(3);
+            sum.set_sum(&before, -2.0, &pack(&x));
+            assert!(sum.same_bits(&matrix));
             for i in 0..n {
                 for j in 0..n {
                     assert!((matrix.get(i, j) - before.get(i, j) + 2.0 * x[i] * x[j]).abs() < 1e-12);
@@ -276,6 +346,19 @@ mod tests {
             }
             let packed = Symmetric::from_packed(n, &matrix.to_packed());
             assert_eq!(packed, Some(matrix), "the diagonal blocks are symmetric to the bit");
+        }
+    }
+
+    #[test]
+    fn outer_products_at_once_have_the_bits_of_one_after_the_other() {
+        for n in [1, 7, 8, 9, 17, 37] {
+            let vectors = [0.3, 1.7, 2.9].map(|k| (0..n).map(|i| libm::sin(k * i as f64)).collect::<Vec<_>>());
+            let (mut at_once, mut one_by_one) = (Symmetric::zeros(n), Symmetric::zeros(n));
+            at_once.add_outers(&vectors.each_ref().map(|vector| pack(vector)).concat());
+            for vector in &vectors {
+                one_by_one.add_outer(1.0, &pack(vector));
+            }
+            assert!(at_once.same_bits(&one_by_one), "n = {n}");
         }
     }
 

@@ -16,7 +16,7 @@ pub const MODULES_MAX: usize = 1000;
 /// Largest weight of a signal: far above any use, and no sum of weights overflows.
 pub const WEIGHT_MAX: f64 = 1e9;
 
-/// What was chosen; the vectors of the decision are in its scratch.
+/// What was chosen; the vectors of the decision are in its scratch, without uncertainties where the explorer needs none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Chosen {
     /// Place of the chosen candidate.
@@ -99,7 +99,9 @@ impl Model {
         scratch.scores.clear();
         scratch.scores.resize(n_modules, 0.0);
         scratch.uncertainties.clear();
-        scratch.uncertainties.resize(n_modules, 0.0);
+        if self.spec.explorer.needs_uncertainties() {
+            scratch.uncertainties.resize(n_modules, 0.0);
+        }
         let total = find_active(&snapshot.heads, weights, &mut scratch.active);
         widest(
             #[inline(always)]
@@ -119,13 +121,16 @@ impl Model {
         Ok(Chosen { index, propensity: pmf[index], learned_count: snapshot.learned_count() })
     }
 
-    /// score = Σ w_s · mean_s / Σ w_s, uncertainty = √(Σ w_s² · σ_s² · spread_s) / Σ w_s over the active signals.
+    /// score = Σ w_s · mean_s / Σ w_s, uncertainty = √(Σ w_s² · σ_s² · spread_s) / Σ w_s over the active signals. Where there is
+    /// no room for uncertainties they are left out: K · d then, where they cost K · d².
     #[inline(always)]
     fn score(&self, heads: &[Arc<Head>], total: f64, scratch: &mut Scratch) {
         let Scratch { x, nonzero, z, places, u, active, scores, uncertainties, .. } = scratch;
         let task = (x.as_slice(), nonzero.as_slice());
+        let mut uncertainties = uncertainties.iter_mut();
         let modules = places.iter().zip(z.chunks_exact(lanes_for(self.n_shared())));
-        for ((place, z), (score, uncertainty)) in modules.zip(scores.iter_mut().zip(uncertainties.iter_mut())) {
+        for ((place, z), score) in modules.zip(scores.iter_mut()) {
+            let uncertainty = uncertainties.next();
             // Signals that have seen the same share their geometry, and then its spread and u.
             let (mut known, mut spread, mut variance) = (None, 0.0, 0.0);
             for (signal, weight) in active.iter() {
@@ -134,15 +139,23 @@ impl Model {
                 let own = arm.map(|arm| arm.geometry.as_ref());
                 let common = head.shared.geometry.as_ref();
                 let geometry = Some((own.map(std::ptr::from_ref), std::ptr::from_ref(common)));
-                if known != geometry {
-                    spread = common.spread(own, self.prior, task, z, &self.shared_places, u);
-                    known = geometry;
-                }
+                let mean = if known == geometry {
+                    head.shared.predict(arm, task.0, u)
+                } else {
+                    let mean = head.shared.mean(arm, task, z, u);
+                    if uncertainty.is_some() {
+                        spread = common.spread(own, self.prior, task, &self.shared_places, u);
+                    }
+                    mean
+                };
+                known = geometry;
                 let share = weight / total;
-                *score += share * head.shared.predict(arm, task.0, u);
+                *score += share * mean;
                 variance += share * share * head.noise_variance * spread;
             }
-            *uncertainty = variance.sqrt();
+            if let Some(uncertainty) = uncertainty {
+                *uncertainty = variance.sqrt();
+            }
         }
     }
 

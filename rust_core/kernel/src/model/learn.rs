@@ -101,8 +101,7 @@ impl Model {
     pub(super) fn rebuild_head(&self, names: &Names, head: &mut Head) -> Result<()> {
         for arm in head.arms.iter_mut().flatten() {
             let arm = Arc::make_mut(arm);
-            let (sum_xx, sum_xz) = (arm.geometry.sum_xx.clone(), arm.geometry.sum_xz.clone());
-            arm.geometry = Arc::new(rebuild_arm_geometry(sum_xx, sum_xz, self.prior)?);
+            arm.geometry = Arc::new(rebuild_arm_geometry(arm.geometry.sums.clone(), self.prior)?);
         }
         let sum_zz = head.shared.geometry.sum_zz.clone();
         let arms = head.by_name(names).map(|(_, arm)| arm.as_ref());

@@ -57,8 +57,9 @@ fn find<'a>(names: &Names, head: &'a Head, name: &str) -> Option<&'a Arc<Arm>> {
 fn add_arms(ours: &Arm, theirs: &Arm) -> Arm {
     let mut sum = ours.clone();
     let geometry = Arc::make_mut(&mut sum.geometry);
-    geometry.sum_xx.add(&theirs.geometry.sum_xx);
-    geometry.sum_xz.add(&theirs.geometry.sum_xz);
+    let (sums, others) = (geometry.sums.settled(), theirs.geometry.sums.sums());
+    sums.xx.add(&others.xx);
+    sums.xz.add(&others.xz);
     add_scaled(&mut sum.sum_xr, 1.0, &theirs.sum_xr);
     sum.moments.add(&theirs.moments);
     sum

@@ -22,7 +22,7 @@ pub use scratch::Scratch;
 use crate::encoders::TaskEncoder;
 use crate::error::{KernelError, Result};
 use crate::names::Names;
-use crate::posteriors::{Arm, ArmGeometry, Prior, Shared, SharedGeometry, Step};
+use crate::posteriors::{Arm, ArmGeometry, Prior, Shared, SharedGeometry, Step, Sums};
 use crate::spec::{EncoderSpec, LearnerSpec, Spec};
 
 /// All that has been learned: immutable, replaced whole by each learn.
@@ -182,8 +182,9 @@ impl Model {
                 put("covariance", arm.geometry.covariance.to_dense());
                 put("coupling", arm.geometry.coupling.to_dense());
                 put("mean", vector(&arm.mean, d));
-                put("sum_xx", arm.geometry.sum_xx.to_dense());
-                put("sum_xz", arm.geometry.sum_xz.to_dense());
+                let Sums { xx, xz } = arm.geometry.sums.sums();
+                put("sum_xx", xx.to_dense());
+                put("sum_xz", xz.to_dense());
                 put("sum_xr", vector(&arm.sum_xr, d));
                 put("moments", arm.moments.to_vec());
             }

@@ -17,7 +17,7 @@ use crate::encoders::MAGNITUDE_MAX;
 use crate::error::{KernelError, Result};
 use crate::linalg::{Lane, Rectangular, Symmetric, is_positive_definite, pack};
 use crate::names::Names;
-use crate::posteriors::{Arm, ArmGeometry, Moments, Prior, Shared, SharedGeometry};
+use crate::posteriors::{Arm, ArmGeometry, Moments, Prior, Products, Shared, SharedGeometry, Sums};
 
 /// Room for rounding in every bound.
 const SLACK: f64 = 1.0 + 1e-6;
@@ -143,8 +143,14 @@ impl<'a> Reader<'a> {
             None => Arc::clone(read.insert(Arc::new(ArmGeometry {
                 covariance: part.covariance(d, covariance)?,
                 coupling: part.rectangular("coupling", d, k, coupling)?,
-                sum_xx: part.sum_of_squares("sum_xx", d, sum_xx)?,
-                sum_xz: part.rectangular("sum_xz", d, k, sum_xz)?,
+                sums: Products::new(
+                    d,
+                    k,
+                    Sums {
+                        xx: part.sum_of_squares("sum_xx", d, sum_xx)?,
+                        xz: part.rectangular("sum_xz", d, k, sum_xz)?,
+                    },
+                ),
                 volume: *volume,
             }))),
         };

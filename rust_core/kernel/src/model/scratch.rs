@@ -40,7 +40,8 @@ impl Scratch {
         &self.scores
     }
 
-    /// Uncertainties of the last decision, one per candidate.
+    /// Uncertainties of the last decision, one per candidate; empty if its explorer needs none, see
+    /// [`Explorer::needs_uncertainties`](crate::explorers::Explorer::needs_uncertainties).
     #[must_use]
     pub fn uncertainties(&self) -> &[f64] {
         &self.uncertainties

@@ -12,7 +12,7 @@ use super::reader::Reader;
 use super::{Head, Model, Snapshot};
 use crate::error::{KernelError, Result};
 use crate::linalg::Lane;
-use crate::posteriors::{ArmGeometry, Moments, SharedGeometry};
+use crate::posteriors::{ArmGeometry, Moments, SharedGeometry, Sums};
 use crate::sealed::Seal;
 use crate::spec::FORMAT_VERSION;
 
@@ -96,12 +96,13 @@ impl Model {
             };
             let arms = head.by_name(&canonical.names).map(|(name, arm)| {
                 let geometry = *arms_seen.entry(Arc::as_ptr(&arm.geometry)).or_insert_with(|| {
-                    let ArmGeometry { covariance, coupling, sum_xx, sum_xz, volume } = arm.geometry.as_ref();
+                    let ArmGeometry { covariance, coupling, sums, volume } = arm.geometry.as_ref();
+                    let Sums { xx, xz } = sums.sums();
                     arm_geometries.push(ArmGeometryBody {
                         covariance: covariance.to_packed(),
                         coupling: coupling.to_dense(),
-                        sum_xx: sum_xx.to_packed(),
-                        sum_xz: sum_xz.to_dense(),
+                        sum_xx: xx.to_packed(),
+                        sum_xz: xz.to_dense(),
                         volume: *volume,
                     });
                     arm_geometries.len() - 1

@@ -67,8 +67,7 @@ impl Model {
             || {
                 if leads {
                     let own = Arc::make_mut(&mut arm.geometry);
-                    own.sum_xx.add_outer(1.0, x);
-                    own.sum_xz.add_outer(1.0, x, z);
+                    own.sums.add(x, z);
                     Arc::make_mut(&mut shared.geometry).sum_zz.add_outer(1.0, z);
                 }
                 let scaled = utility * weight.sqrt();

@@ -29,7 +29,8 @@ impl Shared {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::hybrid::{Arm, ArmGeometry, Observation, Prior, SharedGeometry, Step};
+    use super::super::hybrid::{Arm, ArmGeometry, Observation, Prior, SharedGeometry};
+    use super::super::step::Step;
     use super::*;
     use crate::linalg::pack;
 

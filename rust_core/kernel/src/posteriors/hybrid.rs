@@ -20,7 +20,9 @@
 use std::sync::Arc;
 
 use super::moments::Moments;
-use crate::linalg::{Lane, Rectangular, Symmetric, add_scaled, dot, same_bits, zeros};
+use super::products::Products;
+use super::step::Step;
+use crate::linalg::{Lane, Rectangular, Symmetric, add_scaled, dot, dot_pair, zeros};
 
 /// Precisions of the prior.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,10 +58,8 @@ pub struct ArmGeometry {
     pub covariance: Symmetric,
     /// M_a `[d, k]`.
     pub coupling: Rectangular,
-    /// Σ x xᵀ `[d, d]`.
-    pub sum_xx: Symmetric,
-    /// Σ x zᵀ `[d, k]`.
-    pub sum_xz: Rectangular,
+    /// Σ x xᵀ `[d, d]` and Σ x zᵀ `[d, k]`.
+    pub sums: Products,
     /// ln |A_a| − ln |λ_module I|: how far the observations have narrowed the posterior.
     pub volume: f64,
 }
@@ -110,8 +110,7 @@ impl ArmGeometry {
         Self {
             covariance: Symmetric::scaled_identity(d, 1.0 / prior.module_precision),
             coupling: Rectangular::zeros(d, k),
-            sum_xx: Symmetric::zeros(d),
-            sum_xz: Rectangular::zeros(d, k),
+            sums: Products::zeros(d, k),
             volume: 0.0,
         }
     }
@@ -119,12 +118,11 @@ impl ArmGeometry {
     /// Whether two have the same bits.
     #[must_use]
     pub fn same_bits(&self, other: &Self) -> bool {
-        // The sums of different streams differ early, so most comparisons end there.
-        self.sum_xx.same_bits(&other.sum_xx)
-            && self.sum_xz.same_bits(&other.sum_xz)
+        // The volumes of different streams differ, so most comparisons end there.
+        self.volume.to_bits() == other.volume.to_bits()
             && self.covariance.same_bits(&other.covariance)
             && self.coupling.same_bits(&other.coupling)
-            && self.volume.to_bits() == other.volume.to_bits()
+            && self.sums.same_bits(&other.sums)
     }
 }
 
@@ -152,26 +150,31 @@ impl SharedGeometry {
             && self.volume.to_bits() == other.volume.to_bits()
     }
 
-    /// Variance s + uᵀ P_0 u of a mean for noise variance 1, and u = z − M_aᵀx; an arm that is `None` has not been seen.
-    ///
-    /// `shared_places` lists 0 … k−1. Cost: nonzero · (d / 2 + k) + k² / 2.
+    /// u = z − M_aᵀx: what of the module is left to what all share; z itself for an arm that has not been seen.
     #[inline(always)]
+    pub fn own_part(arm: Option<&ArmGeometry>, (x, nonzero): (&[Lane], &[u32]), z: &[Lane], u: &mut Vec<Lane>) {
+        u.clear();
+        u.extend_from_slice(z);
+        if let Some(arm) = arm {
+            arm.coupling.subtract_transposed(x, nonzero, u);
+        }
+    }
+
+    /// Variance s + uᵀ P_0 u of a mean for noise variance 1, with the u of `own_part`; an arm that is `None` has not been seen.
+    ///
+    /// `shared_places` lists 0 … k−1. Cost: nonzero · d / 2 + k² / 2.
+    #[inline(always)]
+    #[must_use]
     pub fn spread(
         &self,
         arm: Option<&ArmGeometry>,
         prior: Prior,
         (x, nonzero): (&[Lane], &[u32]),
-        z: &[Lane],
         shared_places: &[u32],
-        u: &mut Vec<Lane>,
+        u: &[Lane],
     ) -> f64 {
-        u.clear();
-        u.extend_from_slice(z);
         let own = match arm {
-            Some(arm) => {
-                arm.coupling.subtract_transposed(x, nonzero, u);
-                arm.covariance.quadratic(x, nonzero)
-            }
+            Some(arm) => arm.covariance.quadratic(x, nonzero),
             None => dot(x, x) / prior.module_precision,
         };
         // A variance of 1e-17 may round below zero.
@@ -200,11 +203,27 @@ impl Shared {
         (self.scatter + prior_count * prior_variance) / (self.moments.weight + prior_count)
     }
 
-    /// Mean xᵀc_a + uᵀβ, with the u of `SharedGeometry::spread`.
+    /// Mean xᵀc_a + uᵀβ, with the u of `SharedGeometry::own_part`.
     #[inline(always)]
     #[must_use]
     pub fn predict(&self, arm: Option<&Arm>, x: &[Lane], u: &[Lane]) -> f64 {
         arm.map_or(0.0, |arm| dot(x, &arm.mean)) + dot(u, &self.mean)
+    }
+
+    /// u and the mean, with the bits of `own_part` and `predict`, in one pass over x where k = 1. Cost: nonzero · k + d.
+    #[inline(always)]
+    pub fn mean(&self, arm: Option<&Arm>, (x, nonzero): (&[Lane], &[u32]), z: &[Lane], u: &mut Vec<Lane>) -> f64 {
+        let column = arm.and_then(|arm| arm.geometry.coupling.single_column());
+        if let (Some(arm), Some(column), [single]) = (arm, column, z) {
+            let (own, common) = dot_pair(x, &arm.mean, column);
+            let mut left = *single;
+            left[0] -= common;
+            u.clear();
+            u.push(left);
+            return own + dot(u, &self.mean);
+        }
+        SharedGeometry::own_part(arm.map(|arm| arm.geometry.as_ref()), (x, nonzero), z, u);
+        self.predict(arm, x, u)
     }
 
     /// Takes in one observation of `arm` and returns how far it was from what was expected. `step` is kept from one call to
@@ -247,65 +266,6 @@ pub struct Surprise {
     pub spread: f64,
 }
 
-/// The last step of the geometry, which the other signals of the same outcome take as it is.
-#[derive(Debug, Default)]
-pub struct Step {
-    x: Vec<Lane>,
-    z: Vec<Lane>,
-    /// Held, not only compared: an address cannot come again while it is.
-    before: Option<(Arc<ArmGeometry>, Arc<SharedGeometry>)>,
-    after: Option<(Arc<ArmGeometry>, Arc<SharedGeometry>)>,
-    u: Vec<Lane>,
-    g: Vec<Lane>,
-    v: Vec<Lane>,
-    s: f64,
-    q: f64,
-    exact: bool,
-}
-
-impl Step {
-    fn fits(&self, arm: &Arm, shared: &Shared, seen: &Observation<'_>) -> bool {
-        self.before.as_ref().is_some_and(|(arm_before, shared_before)| {
-            Arc::ptr_eq(arm_before, &arm.geometry)
-                && Arc::ptr_eq(shared_before, &shared.geometry)
-                && same_bits(&self.x, seen.x)
-                && same_bits(&self.z, seen.z)
-        })
-    }
-
-    #[inline(always)]
-    fn take(&mut self, arm: &Arm, shared: &Shared, seen: &Observation<'_>) {
-        let Self { x, z, u, g, v, .. } = self;
-        for (copy, original) in [(x, seen.x), (z, seen.z), (&mut *u, seen.z), (&mut *g, seen.z), (&mut *v, seen.x)] {
-            copy.clear();
-            copy.extend_from_slice(original);
-        }
-        let mut own = ArmGeometry::clone(&arm.geometry);
-        let mut common = SharedGeometry::clone(&shared.geometry);
-        own.sum_xx.add_outer(1.0, seen.x);
-        own.sum_xz.add_outer(1.0, seen.x, seen.z);
-        common.sum_zz.add_outer(1.0, seen.z);
-
-        own.covariance.multiply(seen.x, v);
-        self.s = dot(seen.x, v);
-        own.coupling.subtract_transposed(seen.x, seen.nonzero, u);
-        common.covariance.multiply(u, g);
-        let ug = dot(u, g);
-        self.q = 1.0 + self.s + ug;
-        self.exact = self.s >= 0.0 && ug >= 0.0 && self.q.is_finite();
-        if self.exact {
-            let p = 1.0 + self.s;
-            own.volume += libm::log(p);
-            common.volume += libm::log(self.q);
-            common.covariance.add_outer(-1.0 / self.q, g);
-            own.coupling.add_outer(1.0 / p, v, u);
-            own.covariance.add_outer(-1.0 / p, v);
-        }
-        self.before = Some((Arc::clone(&arm.geometry), Arc::clone(&shared.geometry)));
-        self.after = Some((Arc::new(own), Arc::new(common)));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -323,8 +283,9 @@ mod tests {
         let (mut shared, _) = prior(2, 1);
         shared.mean[0][0] = 0.5;
         let (x, z, mut u) = (pack(&[1.0, 2.0]), pack(&[1.0]), Vec::new());
-        let variance = shared.geometry.spread(None, PRIOR, (&x, &[0, 1]), &z, &[0], &mut u);
-        assert!((shared.predict(None, &x, &u) - 0.5).abs() < 1e-15);
+        let mean = shared.mean(None, (&x, &[0, 1]), &z, &mut u);
+        let variance = shared.geometry.spread(None, PRIOR, (&x, &[0, 1]), &[0], &u);
+        assert!((mean - 0.5).abs() < 1e-15);
         assert!((variance - (5.0 / 2.0 + 1.0 / 4.0)).abs() < 1e-15);
     }
 
@@ -336,9 +297,10 @@ mod tests {
         let (one, mut u) = (pack(&[1.0]), Vec::new());
         let seen = Observation { x: &one, nonzero: &[0], z: &one, utility: 1.0, weight: 1.0 };
         assert!(shared.learn(&mut arm, &seen, &mut Step::default()).is_some());
-        let variance = shared.geometry.spread(Some(&arm.geometry), PRIOR, (&one, &[0]), &one, &[0], &mut u);
+        let mean = shared.mean(Some(&arm), (&one, &[0]), &one, &mut u);
+        let variance = shared.geometry.spread(Some(&arm.geometry), PRIOR, (&one, &[0]), &[0], &u);
         assert!((shared.mean[0][0] - 2.0 / 14.0).abs() < 1e-15);
-        assert!((shared.predict(Some(&arm), &one, &u) - 6.0 / 14.0).abs() < 1e-15);
+        assert!((mean - 6.0 / 14.0).abs() < 1e-15);
         assert!((variance - 6.0 / 14.0).abs() < 1e-15);
     }
 
@@ -361,12 +323,48 @@ mod tests {
     }
 
     #[test]
+    fn the_mean_in_one_pass_has_the_bits_of_the_two_steps() {
+        for k in [1, 2, 9] {
+            let (mut shared, mut arm) = prior(5, k);
+            let x = pack(&[1.0, -0.4, 0.0, 0.7, 0.2]);
+            let z = pack(&(0..k).map(|i| libm::cos(i as f64)).collect::<Vec<_>>());
+            for utility in [0.3, 0.9, 0.1] {
+                let seen = Observation { x: &x, nonzero: &[0, 1, 3, 4], z: &z, utility, weight: 1.0 };
+                assert!(shared.learn(&mut arm, &seen, &mut Step::default()).is_some());
+            }
+            let task = (x.as_slice(), [0, 1, 3, 4].as_slice());
+            let (mut at_once, mut u) = (Vec::new(), Vec::new());
+            let mean = shared.mean(Some(&arm), task, &z, &mut at_once);
+            SharedGeometry::own_part(Some(&arm.geometry), task, &z, &mut u);
+            assert_eq!((mean.to_bits(), at_once), (shared.predict(Some(&arm), &x, &u).to_bits(), u));
+        }
+    }
+
+    #[test]
+    fn a_step_over_memory_of_the_one_before_leaves_what_others_hold() {
+        let ((mut shared, mut arm), mut step) = (prior(2, 1), Step::default());
+        let ((mut again, mut other), x, z) = (prior(2, 1), pack(&[1.0, 0.3]), pack(&[1.0]));
+        let (mut held, mut bits) = (Vec::new(), Vec::new());
+        for i in 0..20 {
+            let seen = Observation { x: &x, nonzero: &[0, 1], z: &z, utility: 0.5, weight: 1.0 };
+            assert!(shared.learn(&mut arm, &seen, &mut step).is_some());
+            assert!(again.learn(&mut other, &seen, &mut Step::default()).is_some());
+            if i % 3 == 0 {
+                held.push(Arc::clone(&arm.geometry));
+                bits.push(ArmGeometry::clone(&arm.geometry));
+            }
+        }
+        assert!(held.iter().zip(&bits).all(|(held, bits)| held.same_bits(bits)));
+        assert!(arm.geometry.same_bits(&other.geometry) && shared.geometry.same_bits(&again.geometry));
+    }
+
+    #[test]
     fn a_broken_covariance_is_noticed() {
         let (mut shared, mut arm) = prior(1, 1);
         Arc::make_mut(&mut arm.geometry).covariance.set(0, 0, -1.0);
         let one = pack(&[1.0]);
         let seen = Observation { x: &one, nonzero: &[0], z: &one, utility: 1.0, weight: 1.0 };
         assert_eq!(shared.learn(&mut arm, &seen, &mut Step::default()), None);
-        assert!((arm.geometry.sum_xx.get(0, 0) - 1.0).abs() < 1e-15);
+        assert!((arm.geometry.sums.sums().xx.get(0, 0) - 1.0).abs() < 1e-15);
     }
 }

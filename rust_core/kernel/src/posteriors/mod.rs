@@ -6,8 +6,12 @@
 mod evidence;
 mod hybrid;
 mod moments;
+mod products;
 mod rebuild;
+mod step;
 
-pub use hybrid::{Arm, ArmGeometry, Observation, Prior, Shared, SharedGeometry, Step, Surprise};
+pub use hybrid::{Arm, ArmGeometry, Observation, Prior, Shared, SharedGeometry, Surprise};
 pub use moments::Moments;
+pub use products::{Products, Sums};
 pub use rebuild::{rebuild_arm, rebuild_arm_geometry, rebuild_shared, rebuild_shared_geometry};
+pub use step::Step;

@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use super::hybrid::{Arm, ArmGeometry, Prior, Shared, SharedGeometry};
+use super::products::{Products, Sums};
 use crate::error::{KernelError, Result};
-use crate::linalg::{Rectangular, Symmetric, dot, invert_positive_definite};
+use crate::linalg::{Symmetric, dot, invert_positive_definite};
 
 /// A_a = λI + Σ x xᵀ, and from it P_a and M_a. Cost: d³.
 ///
 /// # Errors
 /// `State` if the sums belong to no data: the precision is not positive definite.
-pub fn rebuild_arm_geometry(sum_xx: Symmetric, sum_xz: Rectangular, prior: Prior) -> Result<ArmGeometry> {
-    let (covariance, volume) = invert(&sum_xx, prior.module_precision)?;
-    let coupling = sum_xz.multiplied_by(&covariance);
-    Ok(ArmGeometry { covariance, coupling, sum_xx, sum_xz, volume })
+pub fn rebuild_arm_geometry(mut sums: Products, prior: Prior) -> Result<ArmGeometry> {
+    let Sums { xx, xz } = sums.settled();
+    let (covariance, volume) = invert(xx, prior.module_precision)?;
+    let coupling = xz.multiplied_by(&covariance);
+    Ok(ArmGeometry { covariance, coupling, sums, volume })
 }
 
 /// c_a = P_a Σ x r, into an arm whose geometry and sums are right.
@@ -34,7 +36,7 @@ pub fn rebuild_shared_geometry<'a>(
     let mut volume = 0.0;
     for arm in arms {
         volume += arm.geometry.volume;
-        arm.geometry.sum_xz.subtract_gram(&arm.geometry.coupling, &mut schur);
+        arm.geometry.sums.sums().xz.subtract_gram(&arm.geometry.coupling, &mut schur);
     }
     let (covariance, own) = invert(&schur, prior.shared_precision)?;
     Ok(SharedGeometry { covariance, sum_zz, volume: volume + own })
@@ -47,7 +49,7 @@ pub fn rebuild_shared<'a>(shared: &mut Shared, arms: impl Iterator<Item = &'a Ar
     for arm in arms {
         scatter -= dot(&arm.sum_xr, &arm.mean);
         let places: Vec<u32> = (0..).take(arm.geometry.covariance.len()).collect();
-        arm.geometry.sum_xz.subtract_transposed(&arm.mean, &places, &mut right);
+        arm.geometry.sums.sums().xz.subtract_transposed(&arm.mean, &places, &mut right);
     }
     Arc::clone(&shared.geometry).covariance.multiply(&right, &mut shared.mean);
     // Rounding may leave a negative remainder where the model explains everything.

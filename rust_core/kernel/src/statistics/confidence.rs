@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::boundary::Boundary;
+use super::boundary::{Boundary, Powers};
 use crate::error::{KernelError, Result};
 use crate::sealed::Seal;
 
@@ -14,9 +14,10 @@ const WIDTH_MIN: f64 = 1e-9;
 /// An interval for the mean of bounded observations that holds at all times at once with probability 1 − α.
 ///
 /// Source: Howard, Ramdas, McAuliffe, Sekhon, "Time-uniform, nonparametric, nonasymptotic confidence sequences", Annals of
-/// Statistics 2021: theorem 4 (empirical Bernstein, predictable centre) with a discrete mixture over λ. Lower end:
-/// (S − D(V)) / n with S = Σ X, V = Σ (X_i − x̂_{i−1})², x̂ the mean so far clipped to the range of the mean, and D the
-/// distance at which the wealth of the bets (`Boundary`) comes to 2 / α; the upper end mirrored.
+/// Statistics 2021: theorem 4 (empirical Bernstein, predictable centre), with a discrete mixture over λ and two further terms
+/// of its series (`boundary.rs` has the proof). Lower end: (S − D) / n with S = Σ X and D the distance at which the wealth of
+/// the bets comes to 2 / α, a function of Σ ξ², Σ ξ³ and Σ ξ⁴; ξ_i = X_i − x̂_{i−1}, x̂ the mean so far, clipped to the range of
+/// the mean, whose middle it is before the first observation. The upper end mirrored.
 ///
 /// **What is promised.** For observations X_t in [low, high] with conditional means μ_t = E[X_t | past] in [mean_low,
 /// mean_high], of whatever distribution and dependence: with probability 1 − α every interval ever returned holds the mean of
@@ -24,12 +25,13 @@ const WIDTH_MIN: f64 = 1e-9;
 /// different times are not intersected: where the μ_t move, each is about its own time. (For a constant mean the
 /// intersection holds as well, so a decision may be taken at the first interval that excludes a value.)
 ///
-/// An optional `expected_count` makes it tightest at that number of observations, for which 3/4 of the evidence is
-/// staked; without it the bets are spread from 50 to 10⁶. Bets are laid out for a standard deviation of
-/// √((high − low) (mean_high − mean_low)) / 2, the largest that observations in [0, 1] can have, and nearly that of outcomes
-/// weighted by inverse propensities. This is about tightness only. Figures: `docs/adr/0012-anytime-valid-read-out.md`.
+/// With an `expected_count` it is tightest at that number of observations, on which 4/5 of the wealth is staked; without
+/// one the bets are spread from 50 to 10⁶. They are laid out for `expected_deviation`, the standard deviation of an
+/// observation; without one for √((high − low) (mean_high − mean_low)) / 2, the largest that observations in [0, 1] can have,
+/// and nearly that of outcomes weighted by inverse propensities. Both are about tightness only. Figures:
+/// `docs/adr/0012-anytime-valid-read-out.md`.
 ///
-/// It holds three sums. No clock and no randomness: the same observations in the same order give the same bits.
+/// It holds five numbers. No clock and no randomness: the same observations in the same order give the same bits.
 #[derive(Clone, Debug)]
 pub struct ConfidenceSequence {
     settings: Settings,
@@ -37,7 +39,7 @@ pub struct ConfidenceSequence {
     below: Boundary,
     count: u64,
     sum: f64,
-    variation: f64,
+    powers: Powers,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -48,6 +50,7 @@ struct Settings {
     mean_high: f64,
     alpha: f64,
     expected_count: Option<f64>,
+    expected_deviation: Option<f64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -55,7 +58,7 @@ struct Body {
     settings: Settings,
     count: u64,
     sum: f64,
-    variation: f64,
+    powers: Powers,
 }
 
 impl ConfidenceSequence {
@@ -63,14 +66,15 @@ impl ConfidenceSequence {
     ///
     /// `low`, `high`: range of an observation, within ± 1e9 and at least 1e-9 wide. `mean_low`, `mean_high`: range of every
     /// conditional mean, low <= mean_low < mean_high <= high. `alpha`: chance of an interval ever being wrong, [1e-30, 1).
-    /// `expected_count`: observations for which the interval shall be tightest, [1, 1e12].
+    /// `expected_count`: observations for which the interval shall be tightest, [1, 1e12]. `expected_deviation`: standard
+    /// deviation of an observation, (0, high − low].
     ///
     /// # Errors
     /// `InvalidInput` if an argument is out of its range or not a number.
     ///
     /// ```
     /// use pilotfish_kernel::statistics::ConfidenceSequence;
-    /// let mut mean = ConfidenceSequence::new(0.0, 1.0, 0.0, 1.0, 0.05, None)?;
+    /// let mut mean = ConfidenceSequence::new(0.0, 1.0, 0.0, 1.0, 0.05, None, None)?;
     /// assert_eq!(mean.interval(), (0.0, 1.0));
     /// for i in 0..1000 {
     ///     mean.observe(if i % 4 == 0 { 0.0 } else { 1.0 })?;
@@ -86,6 +90,7 @@ impl ConfidenceSequence {
         mean_high: f64,
         alpha: f64,
         expected_count: Option<f64>,
+        expected_deviation: Option<f64>,
     ) -> Result<Self> {
         let within = |value: f64| value.abs() <= MAGNITUDE_MAX;
         check("low", low, || "within ± 1e9".to_owned(), within(low))?;
@@ -103,12 +108,17 @@ impl ConfidenceSequence {
         if let Some(count) = expected_count {
             check("expected_count", count, || "in [1, 1e12]".to_owned(), (1.0..=1e12).contains(&count))?;
         }
+        if let Some(deviation) = expected_deviation {
+            let is_within = 0.0 < deviation && deviation <= high - low;
+            check("expected_deviation", deviation, || format!("in (0, {}]", high - low), is_within)?;
+        }
         let threshold = libm::log(2.0 / alpha);
-        let deviation = libm::sqrt((high - low) * (mean_high - mean_low)) / 2.0;
+        let usual = libm::sqrt((high - low) * (mean_high - mean_low)) / 2.0;
+        let deviation = expected_deviation.unwrap_or(usual);
         let boundary = |depth: f64| Boundary::new(depth, deviation, threshold, expected_count);
         let (above, below) = (boundary(mean_high - low), boundary(high - mean_low));
-        let settings = Settings { low, high, mean_low, mean_high, alpha, expected_count };
-        Ok(Self { settings, above, below, count: 0, sum: 0.0, variation: 0.0 })
+        let settings = Settings { low, high, mean_low, mean_high, alpha, expected_count, expected_deviation };
+        Ok(Self { settings, above, below, count: 0, sum: 0.0, powers: Powers::default() })
     }
 
     /// Takes in one observation.
@@ -134,8 +144,12 @@ impl ConfidenceSequence {
         for (place, observation) in observations.iter().enumerate() {
             self.take(*observation);
             let distance = self.sum - self.count as f64 * mean;
-            let boundary = if distance > 0.0 { &self.above } else { &self.below };
-            if boundary.is_reached(distance.abs(), self.variation) {
+            let is_outside = if distance > 0.0 {
+                self.above.is_reached(distance, self.powers)
+            } else {
+                self.below.is_reached(-distance, self.powers.mirrored())
+            };
+            if is_outside {
                 return Ok(Some(place));
             }
         }
@@ -152,7 +166,7 @@ impl ConfidenceSequence {
             return (mean_low, mean_high);
         }
         let end = |sum: f64| (sum / self.count as f64).clamp(mean_low, mean_high);
-        (end(self.sum - self.above.distance(self.variation)), end(self.sum + self.below.distance(self.variation)))
+        (end(self.sum - self.above.distance(self.powers)), end(self.sum + self.below.distance(self.powers.mirrored())))
     }
 
     /// Observations so far.
@@ -175,8 +189,8 @@ impl ConfidenceSequence {
     /// # Errors
     /// `State` if the bytes cannot be written, which is a bug.
     pub fn state(&self) -> Result<Vec<u8>> {
-        let Self { settings, count, sum, variation, .. } = *self;
-        SEAL.close(&Body { settings, count, sum, variation })
+        let Self { settings, count, sum, powers, .. } = *self;
+        SEAL.close(&Body { settings, count, sum, powers })
     }
 
     /// Restores a sequence to the bit.
@@ -184,26 +198,30 @@ impl ConfidenceSequence {
     /// # Errors
     /// `State` saying what is wrong with the bytes.
     pub fn from_state(state: &[u8]) -> Result<Self> {
-        let Body { settings, count, sum, variation } = SEAL.open(state)?;
-        let Settings { low, high, mean_low, mean_high, alpha, expected_count } = settings;
-        let empty = Self::new(low, high, mean_low, mean_high, alpha, expected_count);
+        let Body { settings, count, sum, powers } = SEAL.open(state)?;
+        let Settings { low, high, mean_low, mean_high, alpha, expected_count, expected_deviation } = settings;
+        let empty = Self::new(low, high, mean_low, mean_high, alpha, expected_count, expected_deviation);
         let empty = empty.map_err(|error| KernelError::state(format!("state's {error}")))?;
-        // Rounding of a sum is far below a part in a thousand.
-        let (n, slack) = (count as f64, 1.0 + 1e-3);
-        let (least, most) = (n * low - n * 1e-3 * (high - low), n * high + n * 1e-3 * (high - low));
-        if !(least..=most).contains(&sum) {
-            return Err(KernelError::state(format!("state's sum == {sum}, must be in [{least}, {most}]")));
+        // Rounding of sums is far below a part in a thousand.
+        let (n, width) = (count as f64, (high - low) * (1.0 + 1e-3));
+        let slack = n * (width - (high - low));
+        let (square, rise) = (width * width, width * powers.second);
+        for (name, value, least, most) in [
+            ("sum", sum, n * low - slack, n * high + slack),
+            ("second power", powers.second, 0.0, n * square),
+            ("third power", powers.third, -rise, rise),
+            ("fourth power", powers.fourth, 0.0, width * rise),
+        ] {
+            if !(least..=most).contains(&value) {
+                return Err(KernelError::state(format!("state's {name} == {value}, must be in [{least}, {most}]")));
+            }
         }
-        let most = n * (high - low) * (high - low) * slack;
-        if !(0.0..=most).contains(&variation) {
-            return Err(KernelError::state(format!("state's variation == {variation}, must be in [0, {most}]")));
-        }
-        Ok(Self { count, sum, variation, ..empty })
+        Ok(Self { count, sum, powers, ..empty })
     }
 
     fn take(&mut self, observation: f64) {
         let residual = observation - self.mean().clamp(self.settings.mean_low, self.settings.mean_high);
-        self.variation += residual * residual;
+        self.powers.add(residual);
         self.sum += observation;
         self.count += 1;
     }
