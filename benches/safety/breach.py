@@ -2,7 +2,9 @@
 
 The policy is a kept version that believes the opposite of what is true. The log, the conductor and its thread are real,
 and so is the time. The evidence suffices with the first outcome at which a second reading of it, which waits for
-nothing, says breach; from there to the first decision that is no longer the policy's passes what is measured.
+nothing, says breach; from there to the first decision that is no longer the policy's passes what is measured. A breach
+may be shown and vanish again with the next outcomes, between two looks of the conductor; so the time since which it has
+stood is told as well, for comparison only.
 """
 
 import random
@@ -66,6 +68,9 @@ class Second:
         )
         self._rewards = rewards
         self.sufficed_s: float | None = None
+        """When a breach was shown first."""
+        self.stood_s: float | None = None
+        """Since when it has been shown without a break."""
 
     def decided(self, decision: Decision) -> None:
         """Take in a decision."""
@@ -73,12 +78,14 @@ class Second:
 
     def happened(self, decision: LoggedDecision, rows: Sequence[SignalRow]) -> None:
         """Take in an outcome."""
-        if self.sufficed_s is not None:
-            return
         self._evidence.observe(observation_of(decision, rows, self._rewards))
         self._evidence.settle(rows[0].time_us)
-        if judge(self._evidence).judgement is Judgement.BREACH:
-            self.sufficed_s = time.monotonic()
+        if judge(self._evidence).judgement is not Judgement.BREACH:
+            self.stood_s = None
+            return
+        now_s = time.monotonic()
+        self.sufficed_s = now_s if self.sufficed_s is None else self.sufficed_s
+        self.stood_s = now_s if self.stood_s is None else self.stood_s
 
 
 def parts(scale: float) -> list[tuple[str, int]]:
@@ -121,13 +128,13 @@ def campaign(part: tuple[str, int]) -> dict[str, Any]:
         finally:
             play.conductor.stop()
         rolled_back = [change.rollout_share for change in play.changes("rollback")] == [0.0]
-        sufficed_s = second.sufficed_s
-    in_force_s = None if after_s is None or sufficed_s is None else after_s - sufficed_s
+        sufficed_s, stood_s = second.sufficed_s, second.stood_s
     return {
         "harm": name,
         "rolled_back": rolled_back,
         "harmed": harmed,
-        "in_force_s": in_force_s,
+        "in_force_s": None if after_s is None or sufficed_s is None else after_s - sufficed_s,
+        "stood_s": None if after_s is None or stood_s is None else after_s - stood_s,
         "decisions": decisions,
     }
 
@@ -138,9 +145,10 @@ def figures(results: Sequence[dict[str, Any]]) -> list[Figure]:
     for harm in HARMS:
         played = [result for result in results if result["harm"] == harm]
         harmed = sorted(result["harmed"] for result in played)
-        waits = sorted(float("inf") if r["in_force_s"] is None else r["in_force_s"] for r in played)
+        waits, stood = (_seconds(played, key) for key in ("in_force_s", "stood_s"))
         missing = sum(not result["rolled_back"] for result in played)
         middle = len(played) // 2
+        late = sum(wait > MOST_S for wait in waits)
         rows += [
             Figure(CAMPAIGN, f"{harm}: seeds not rolled back", missing, None, "<=", 0.0, f"of {len(played)}"),
             Figure(
@@ -148,8 +156,17 @@ def figures(results: Sequence[dict[str, Any]]) -> list[Figure]:
                 detail=f"median {harmed[middle]}",
             ),
             Figure(
-                *(CAMPAIGN, f"{harm}: longest until in force, s", waits[-1], None, "<=", MOST_S),
-                detail=f"median {waits[middle]:.2f}",
+                *(CAMPAIGN, f"{harm}: longest from first shown to in force, s", waits[-1], None, "<=", MOST_S),
+                detail=f"median {waits[middle]:.2f}, {late} of {len(played)} late",
+            ),
+            Figure(
+                *(CAMPAIGN, f"{harm}: longest from shown for good, s", stood[-1]),
+                detail=f"median {stood[middle]:.2f}",
             ),
         ]
     return rows
+
+
+def _seconds(played: Sequence[dict[str, Any]], key: str) -> list[float]:
+    """Return the times of all seeds, ascending; of one that never came, infinity."""
+    return sorted(float("inf") if result[key] is None else float(result[key]) for result in played)
