@@ -159,12 +159,18 @@ def figures(results: Sequence[dict[str, Any]]) -> list[Figure]:
                 *(CAMPAIGN, f"{harm}: longest from first shown to in force, s", waits[-1], None, "<=", MOST_S),
                 detail=f"median {waits[middle]:.2f}, {late} of {len(played)} late",
             ),
-            Figure(
-                *(CAMPAIGN, f"{harm}: longest from shown for good, s", stood[-1]),
-                detail=f"median {stood[middle]:.2f}",
-            ),
+            *_shown_for_good(harm, stood),
         ]
     return rows
+
+
+def _shown_for_good(harm: str, stood: list[float]) -> list[Figure]:
+    """Return the row of the breaches that still stood when they were acted on; none if none did."""
+    finite = [wait for wait in stood if wait < float("inf")]
+    if not finite:
+        return []
+    detail = f"median {finite[len(finite) // 2]:.2f}, {len(stood) - len(finite)} had vanished again"
+    return [Figure(CAMPAIGN, f"{harm}: longest from shown for good, s", finite[-1], detail=detail)]
 
 
 def _seconds(played: Sequence[dict[str, Any]], key: str) -> list[float]:
