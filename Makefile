@@ -64,6 +64,10 @@ bench-quality: build .venv-bench/.installed
 	mkdir -p "$(OUT)"
 	PYTHONPATH="$(CURDIR)/python" .venv-bench/bin/python -m benches.quality --data "$(DATA)" --json "$(OUT)/quality.json"
 
+.PHONY: bench-safety
+bench-safety: build ## Try to make something illegal leave, half an hour (JSON=FILE keeps the figures)
+	PYTHONPATH="$(CURDIR)" $(BIN)/python -m benches.safety $(if $(JSON),--json "$(JSON)")
+
 .PHONY: fmt
 fmt: .venv/.installed ## Format and mend what can be mended
 	$(BIN)/ruff check --fix --quiet $(wildcard $(RUFF_PATHS)) || true

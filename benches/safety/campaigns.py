@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from benches.learning.figure import Figure
 from benches.pool import run_jobs
-from benches.safety import adversarial, breaker, cost, faults, share
+from benches.safety import adversarial, breach, breaker, conservative, cost, faults, models, never, share
 
 Result = dict[str, Any]
 
@@ -21,7 +21,7 @@ class Campaign(NamedTuple):
 
 CAMPAIGNS: Final[dict[str, Campaign]] = {
     module.CAMPAIGN: Campaign(module.parts, module.campaign, module.figures)
-    for module in (adversarial, faults, breaker, share, cost)
+    for module in (adversarial, faults, breaker, share, breach, never, conservative, models, cost)
 }
 
 
