@@ -77,8 +77,9 @@ class Evidence:
                     share,
                     statistics.sequence(-bound, bound, -1.0, 1.0, settings.alpha / len(settings.guardrails)),
                     OutcomeRatio(statistics.ratio(share, alpha), settings.outcome_window_s),
+                    margin,
                 )
-                for metric in settings.guardrails
+                for metric, margin in settings.guardrails.items()
             )
 
     @property

@@ -21,12 +21,31 @@ class MetricEvidence:
         share: The policy's share of units, (0, 1).
         sequence: For values in [−B, B] whose mean is in [−1, 1].
         ratio: Outcomes by side: whether those of one side are missing.
+        margin: Tolerated loss of utility, >= 0.
     """
 
-    __slots__ = ("_bound", "_share", "_sum", "_weight", "_weighted", "count", "measured", "name", "ratio", "sequence")
+    __slots__ = (
+        "_bound",
+        "_share",
+        "_sum",
+        "_weight",
+        "_weighted",
+        "breach",
+        "count",
+        "margin",
+        "measured",
+        "name",
+        "ratio",
+        "sequence",
+    )
 
-    def __init__(self, name: str, share: float, sequence: Sequence, ratio: OutcomeRatio) -> None:
+    def __init__(self, name: str, share: float, sequence: Sequence, ratio: OutcomeRatio, margin: float) -> None:
         self.name = name
+        self.margin = margin
+        self.breach: tuple[float, float, float] | None = None
+        """Estimate, lower and upper end at the first moment at which the interval lay below the margin; it stays. The
+        interval holds at all times at once, so that moment is as good as any, and a look that comes later must not miss
+        it because luck has turned meanwhile."""
         self._share = share
         self._bound = max(1.0 / share, 1.0 / (1.0 - share))
         self.sequence = sequence
@@ -44,6 +63,10 @@ class MetricEvidence:
         contrast = observation.contrast(self._share)
         value = (utility - self._weighted / self._weight) * contrast
         self.sequence.observe(min(max(value, -self._bound), self._bound))  # rounding must not leave the range
+        if self.breach is None and self.sequence.mean < -self.margin:  # spares the interval of what goes well
+            lower, upper = self.sequence.interval()
+            if upper < -self.margin:
+                self.breach = (self.sequence.mean, lower, upper)
         self._weight += contrast * contrast
         self._weighted += contrast * contrast * utility
         side = int(observation.in_treatment)

@@ -66,7 +66,7 @@ def judge(evidence: Evidence) -> Verdict:
     BREACH needs one guardrail; PASS needs all of them, the minima of outcomes and time, and a sound experiment. A bound
     that touches the margin has not crossed it.
     """
-    rows = tuple(_row(metric, evidence.settings.guardrails[metric.name]) for metric in evidence.metrics)
+    rows = tuple(_row(metric) for metric in evidence.metrics)
     breaches = tuple(_crossing(row, "is below") for row in rows if row.judgement is Judgement.BREACH)
     obstacles = () if breaches else _obstacles(evidence, rows)
     judgement = Judgement.BREACH if breaches else Judgement.HOLD if obstacles else Judgement.PASS
@@ -92,13 +92,17 @@ def _obstacles(evidence: Evidence, rows: tuple[Row, ...]) -> tuple[str, ...]:
     return tuple(obstacles)
 
 
-def _row(metric: MetricEvidence, margin: float) -> Row:
+def _row(metric: MetricEvidence) -> Row:
+    margin = metric.margin
+    estimate = metric.sequence.mean if metric.sequence.count else 0.0
     lower, upper = metric.sequence.interval()
+    if metric.breach is not None:
+        estimate, lower, upper = metric.breach
     judgement = Judgement.BREACH if upper < -margin else Judgement.PASS if lower > -margin else Judgement.HOLD
     return Row(
         metric=metric.name,
         margin=margin,
-        estimate=metric.sequence.mean if metric.sequence.count else 0.0,
+        estimate=estimate,
         lower=lower,
         upper=upper,
         judgement=judgement,

@@ -66,3 +66,12 @@ def test_verdict_is_plain_data_for_the_audit_log() -> None:
     plain = judge(feed(fresh(), list(World(n=40).observations()))).plain()
 
     assert (plain["visit"], plain["judgement"], plain["rows"][0]["metric"]) == (1, "hold", "reward")
+
+
+def test_breach_that_showed_once_stays_though_luck_turns() -> None:
+    evidence = feed(fresh(), World(policy_success=0.2, control_success=0.9, n=600).observations())
+    assert judge(evidence).judgement is Judgement.BREACH
+    feed(evidence, World(policy_success=0.95, control_success=0.6, n=6000, seed=2).observations())
+    assert evidence.metrics[0].sequence.interval()[1] > -evidence.metrics[0].margin
+    assert judge(evidence).judgement is Judgement.BREACH
+    assert judge(evidence).rows[0].upper < -evidence.metrics[0].margin
