@@ -126,7 +126,7 @@ class Engine:
                 decide_budget_s=settings.decide_budget_s,
                 counters=self.counters,
             )
-            self._recorder = Recorder(self.log, self.safeguards.budgets, self.counters)
+            self._recorder = Recorder(self.log, self.safeguards, self.counters)
             self.helm = Helm(self.log, self._decider, self._recorder, self._learner, load_kept)
             self.helm.take(configured)
             self._learner.on_outcome = self._on_outcome

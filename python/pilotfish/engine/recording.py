@@ -14,7 +14,7 @@ from pilotfish.exceptions import ConflictError
 from pilotfish.experience.log import ExperienceLog
 from pilotfish.experience.record import LoggedDecision
 from pilotfish.request import Module, Request
-from pilotfish.safety.budgets import Budgets
+from pilotfish.safety.safeguards import Safeguards
 
 logger = logging.getLogger(__name__)
 
@@ -24,15 +24,15 @@ class Recorder:
 
     Args:
         log: Where.
-        budgets: Where the calls of choices are reserved that then are not answered.
+        safeguards: Where the calls of choices are reserved that then are not answered.
         counters: Where events are counted, by (what, detail).
     """
 
-    def __init__(self, log: ExperienceLog, budgets: Budgets, counters: Counter[tuple[str, int | str]]) -> None:
+    def __init__(self, log: ExperienceLog, safeguards: Safeguards, counters: Counter[tuple[str, int | str]]) -> None:
         self.numbers: dict[str, int] = {}
         """Number of each model version that may be named, in the log."""
         self._log = log
-        self._budgets = budgets
+        self._safeguards = safeguards
         self._counters = counters
 
     def log(self, decisions: Sequence[Decision]) -> list[Decision | ConflictError]:
@@ -64,6 +64,8 @@ class Recorder:
         # An answer whose propensity is not on record must not be random: the baseline, with certainty.
         self._counters["log_unavailable", 0] += 1
         record = decision.record
+        # No outcome can be joined to it, and a probe that nobody hears of would count as failed.
+        self._safeguards.breakers.withdraw_probe(decision.module, bytes.fromhex(decision.decision_id))
         module = record.request.candidates[record.baseline].name
         if module != decision.module and not self._moved(decision, module):
             # Its last call has gone meanwhile. What was reserved is legal; a broken budget would not be.
@@ -83,7 +85,7 @@ class Recorder:
 
     def _moved(self, decision: Decision, module: str) -> bool:
         """Move the reservation of a call to another module; return whether that has one left."""
-        budgets, call = self._budgets, bytes.fromhex(decision.decision_id)
+        budgets, call = self._safeguards.budgets, bytes.fromhex(decision.decision_id)
         if not budgets.is_active:
             return True
         with budgets.lock:
@@ -95,8 +97,7 @@ class Recorder:
             return True
 
     def _first_answer(self, decision: Decision) -> Decision | ConflictError:
-        if self._budgets.is_active:
-            self._budgets.release(bytes.fromhex(decision.decision_id), time.monotonic())
+        self._safeguards.call_off(decision.module, bytes.fromhex(decision.decision_id), time.monotonic())
         request = decision.record.request
         found = self._log.find_request(request.request_id)
         if found is None or not _same_question(found.record.request, request):

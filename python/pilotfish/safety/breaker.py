@@ -167,6 +167,10 @@ class Breaker:
             self.heard_s = max(self.heard_s, now_s)
             self._probes.setdefault(probe_id, now_s)
 
+    def withdraw_probe(self, probe_id: bytes) -> None:
+        """Forget a probe that was not sent after all; its permit is free again."""
+        self._probes.pop(probe_id, None)
+
     def record(self, *, failed: bool, slow: bool, now_s: float, probe_id: bytes) -> None:
         """Note an outcome."""
         self.advance(now_s)

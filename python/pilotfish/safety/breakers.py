@@ -96,7 +96,7 @@ class Breakers:
         self._tell(told)
 
     def begin_probe(self, module: str, probe_id: bytes, now_s: float) -> None:
-        """Note that a decision served a module on probation. Call it when nothing can stop the decision any more.
+        """Note that a decision serves a module on probation; `withdraw_probe` if it then is not answered.
 
         Threads that ask at the same moment may see the same free probe; then both are noted and both count.
         """
@@ -110,6 +110,15 @@ class Breakers:
                 self._breakers.move_to_end(module)
             told = self._take_untold()
         self._tell(told)
+
+    def withdraw_probe(self, module: str, probe_id: bytes) -> None:
+        """Forget a probe that was not sent: silence about it must not count as a failure."""
+        if module not in self._out:
+            return
+        with self._lock:
+            breaker = self._out.get(module)
+            if breaker is not None:
+                breaker.withdraw_probe(probe_id)
 
     def eject(self, names: Sequence[str], now_s: float) -> Ejection:
         """Say which of a request's otherwise legal candidates must not be served.

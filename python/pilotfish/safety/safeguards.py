@@ -29,6 +29,18 @@ class Safeguards:
         self.breakers = Breakers(settings.breakers, on_transition)
         self.budgets = Budgets(settings.budgets)
 
+    def call_off(self, module: str, decision_id: bytes, now_s: float) -> None:
+        """Withdraw what was reserved for a call that is not made, or of which nobody will hear.
+
+        Args:
+            module: Whose call it was to be.
+            decision_id: Of the decision.
+            now_s: Monotonic seconds.
+        """
+        if self.budgets.is_active:
+            self.budgets.release(decision_id, now_s)
+        self.breakers.withdraw_probe(module, decision_id)
+
     def observe(self, module: str, decision_id: bytes, values: Sequence[tuple[int, float]], now_s: float) -> None:
         """Take in the raw values of one outcome call, of the module that was decided.
 

@@ -16,6 +16,7 @@ from pilotfish.engine.replaying import replay
 from pilotfish.engine.sides import mixture, sides_of
 from pilotfish.exceptions import NotFoundError, StateError
 from pilotfish.request import Module, Outcome, Request, Task
+from pilotfish.safety.breakers import BreakerSettings
 from pilotfish.safety.budgets import Budget, BudgetSettings
 from pilotfish.safety.settings import SafetySettings
 from tests.unit.engine.asking import ask
@@ -172,6 +173,23 @@ def test_module_on_probation_is_probed_with_its_exact_probability(make: MakeEngi
             assert decision.module == "a"
     assert probes >= 1
     assert [row for row in replay(engine.log) if row.differs] == []
+
+
+@pytest.mark.parametrize("how", ["repeated", "unlogged"])
+def test_probe_that_is_not_answered_does_not_count_as_failed(make: MakeEngine, how: str) -> None:
+    engine = make(safety=SafetySettings(breakers=BreakerSettings(probe_share=1.0, probe_patience_s=20.0)))
+    first = engine.decide(ask(request_id="r"))
+    tripped(engine, "a")
+    later, clock = [11.0], engine._decider._clock  # noqa: SLF001
+    engine._decider._clock = lambda: clock() + later[0]  # noqa: SLF001  past open_s: every decision probes
+    if how == "repeated":
+        assert engine.decide(ask(request_id="r")) == first
+    else:
+        engine.log._connection.execute("PRAGMA query_only = 1")  # noqa: SLF001
+        assert engine.decide(ask()).decision_id == ""
+        engine.log._connection.execute("PRAGMA query_only = 0")  # noqa: SLF001
+    later[0] = 32.0  # past its patience: a probe still noted would have failed and opened the breaker again
+    assert Reason.PROBE in engine.decide(ask()).reasons
 
 
 def test_kept_version_that_is_gone_at_a_start_leaves_the_ladder_to_answer(make: MakeEngine, tmp_path: Path) -> None:
