@@ -176,9 +176,10 @@ class Decider:
 
         places = tuple([legal.index(index) for index in usable.probing]) if usable.probing and not is_critical else ()
         probe_share = safety.breakers.probe_share if places else 0.0
-        sides = both_sides(policy.pmf, champion.pmf, legal.index(baseline), places, probe_share)
+        at_baseline = legal.index(baseline)
+        sides = both_sides(policy.pmf, champion.pmf, at_baseline, places, probe_share)
         answered = policy.place if in_share and policy.place >= 0 else champion.place
-        place, is_probe = drawn(decision_id, answered, legal.index(baseline), places, probe_share)
+        place, is_probe = drawn(decision_id, answered, at_baseline, places, probe_share)
         reasons += (int(Reason.PROBE),) if is_probe else ()
         propensity = mixture(*sides, share, place)
         source, why = _account(exposure, policy, champion, in_share=in_share)
@@ -187,12 +188,11 @@ class Decider:
             self._counters["guard_refused", 0] += 1
             policy, champion = _Answer(), _Answer()
             source, why = Source.FALLBACK, (int(Reason.GUARD_REFUSED),)
-            place, propensity = legal.index(baseline), 1.0
+            place, propensity = at_baseline, 1.0
             if fault_of_answer(request, baseline, 1.0, usable.removed, self._safeguards.legality, asked):
                 raise _no_legal_module(request, usable.removed)
         reasons += why
-        if usable.is_default:
-            source = Source.FALLBACK
+        source = Source.FALLBACK if usable.is_default else source
         if len(legal) == 1:
             reasons += (int(Reason.ONLY_CANDIDATE),)
         served = legal[place]
@@ -266,9 +266,8 @@ class Decider:
     def _too_risky(self, policy: Serving | None, request: Request, legal: tuple[int, ...]) -> tuple[Removal, ...]:
         safety = self._safeguards.settings
         answer = self._ask(policy, bytes(16), request, legal, _COMPLETION_ONLY)
-        if (
-            answer.choice is None or not answer.choice.uncertainties or safety.risk_cap is None
-        ):  # a rule that cannot be evaluated counts as violated
+        # A rule that cannot be evaluated counts as violated; an explorer of scores alone has no uncertainties.
+        if answer.choice is None or not answer.choice.uncertainties or safety.risk_cap is None:
             return tuple([Removal(index, int(Reason.RISK_TOO_HIGH), RISK_RULE) for index in legal])
         scores, deviations = (
             memoryview(column).cast("d") for column in (answer.choice.scores, answer.choice.uncertainties)

@@ -1,12 +1,9 @@
 """What safeguards knew before a restart, taken in again from the newest part of the log."""
 
-from heapq import merge
-from itertools import groupby
-from operator import itemgetter
-from typing import Any, Final
+from typing import Final
 
 from pilotfish.experience.log import ExperienceLog
-from pilotfish.experience.signals import Use
+from pilotfish.experience.retelling import retell
 from pilotfish.safety.safeguards import Safeguards
 
 HORIZON_S: Final = 600.0
@@ -38,20 +35,13 @@ def recollect(log: ExperienceLog, safeguards: Safeguards, now_us: int, now_s: fl
     def monotonic_s(time_us: int) -> float:
         return now_s - max(0.0, (now_us - time_us) * 1e-6)  # what is dated later than now came at most now
 
-    decided = ((row.time_us, 0, row) for row in log.decisions(decision))
-    rows = (row for row in log.signals(signal) if row.use in {Use.LEARNED, Use.PAUSED})
-    calls = groupby(rows, key=lambda row: (row.time_us, row.decision_sequence))
-    reported = (
-        (time_us, 1, (sequence, [(row.signal, row.value) for row in call])) for (time_us, sequence), call in calls
-    )
-    what: Any
-    for time_us, kind, what in merge(decided, reported, key=itemgetter(0, 1)):
-        at_s = monotonic_s(time_us)
-        if kind:
-            answered = log.decision_by_sequence(what[0])
-            safeguards.observe(answered.module, answered.decision_id, what[1], at_s)
+    for told, rows in retell(log, decision, signal):
+        if rows:
+            values = [(row.signal, row.value) for row in rows]
+            safeguards.observe(told.module, told.decision_id, values, monotonic_s(rows[0].time_us))
             continue
+        at_s, record = monotonic_s(told.time_us), told.record
         if is_counting:
-            safeguards.budgets.reserve(what.module, what.decision_id, at_s)
-        if what.record.probing and what.module in {what.record.request.candidates[i].name for i in what.record.probing}:
-            safeguards.breakers.begin_probe(what.module, what.decision_id, at_s)
+            safeguards.budgets.reserve(told.module, told.decision_id, at_s)
+        if told.module in {record.request.candidates[index].name for index in record.probing}:
+            safeguards.breakers.begin_probe(told.module, told.decision_id, at_s)

@@ -4,9 +4,6 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Sequence
-from heapq import merge
-from itertools import groupby
-from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
@@ -18,7 +15,8 @@ from pilotfish.exceptions import ConflictError, InvalidInputError, PilotfishErro
 from pilotfish.experience.exposures import LIVE, Exposure, stage_begin
 from pilotfish.experience.log import now_us
 from pilotfish.experience.record import LoggedDecision
-from pilotfish.experience.signals import SignalRow, Use
+from pilotfish.experience.retelling import retell
+from pilotfish.experience.signals import SignalRow
 from pilotfish.experiments.conservative import ConservativeGate
 from pilotfish.experiments.evidence import Evidence
 from pilotfish.experiments.joining import assignment_of, is_assigned, observation_of, was_policy
@@ -106,8 +104,9 @@ class Conductor:
             self._evidence.decided(assignment_of(decision_id, record))
 
     def _happened(self, decision: LoggedDecision, rows: Sequence[SignalRow]) -> None:
-        if decision.record.stage != self._evidence.visit:
-            return
+        is_compared = bool(self._evidence.metrics)
+        if decision.record.stage != self._evidence.visit or not (is_compared or self._gate):
+            return  # most outcomes of a sidecar whose policy serves nobody or everybody
         observation = observation_of(decision, rows, self._rewards)
         reward = observation.utilities.get("reward")
         by_policy = None if reward is None else self._awaited.pop(decision.decision_id, None)
@@ -133,17 +132,11 @@ class Conductor:
         if not 0.0 < exposure.share < 1.0 and self._gate is None:
             return
         log = self.engine.log
-        decision, signal = stage_begin(log, exposure)
-        decided = ((logged.time_us, 0, logged) for logged in log.decisions(decision))
-        counted = (row for row in log.signals(signal) if row.use in {Use.LEARNED, Use.PAUSED})
-        calls = groupby(counted, key=lambda row: (row.time_us, row.decision_sequence))
-        happened = ((time_us, 1, (sequence, list(rows))) for (time_us, sequence), rows in calls)
-        what: Any
-        for _, kind, what in merge(decided, happened, key=itemgetter(0, 1)):
-            if kind:
-                self._happened(log.decision_by_sequence(what[0]), what[1])
+        for decision, rows in retell(log, *stage_begin(log, exposure)):
+            if rows:
+                self._happened(decision, rows)
             else:
-                self._decided(what.decision_id, what)
+                self._decided(decision.decision_id, decision)
 
     def _may_explore(self) -> bool:
         with self._lock:
@@ -171,7 +164,11 @@ class Conductor:
             StateError: Somebody has changed what is in force meanwhile; that stands.
             sqlite3.Error: The log cannot be written; nothing has changed, and the next look tries again.
         """
-        self._keep_now_and_then()
+        changed = self._judge()
+        self._keep_now_and_then()  # last: a slow disk must not hold up a rollback
+        return changed
+
+    def _judge(self) -> Exposure | None:
         exposure, verdict, _ = self.verdict()
         if exposure.mode is not Mode.ROLLOUT:
             return None
