@@ -51,27 +51,30 @@ def single_look(seen: Sequence[Floats]) -> float:
 
 
 def measure(rollout: Rollout, runs: int) -> list[Figure]:
-    """Return the rows of one case: the median without a hint, and the share that is found in time with one."""
+    """Return the rows of one case: as the server reads it, and without tuning."""
     planned = fixed_sample(rollout)
     n = ceil((2 if rollout.learns else 1) * PLAYED * planned)
     seen = list(streams(generator(0, STUDY, rollout.name), rollout, runs, n))
     # A learning policy has no formula: it is weak until it has learned. What one look would have needed is counted.
-    fixed = single_look(seen) if rollout.learns else planned
-    rows, note = [], f"fixed sample {fixed:,.0f}" + (" as counted" if rollout.learns else "")
-    for how, hint in (("", None), (", tuned", planned)):
-        places = (rollout.sequence(hint).first_excluding(x.tobytes(), 0.0) for x in seen)
-        samples = np.array([inf if place is None else (place + 1) / fixed for place in places])
+    fixed = single_look([stream.values for stream in seen]) if rollout.learns else planned
+    note = f"fixed sample {fixed:,.0f}" + (" as counted" if rollout.learns else "")
+    readings = {
+        "": [stream.excludes_zero_as_served(rollout.share) for stream in seen],
+        ", untuned": [stream.excludes_zero(rollout.untuned()) for stream in seen],
+    }
+    rows = []
+    for how, counts in readings.items():
+        samples = np.array([inf if count is None else count / fixed for count in counts])
         # Where half have found nothing, all that was played stands for more: a lower bound.
         half, most = (float(np.quantile(samples, part, method="higher")) for part in (0.5, WANTED))
         found = f"80 % found by {most:.2f}" if most < inf else "80 % not found in what was played"
         in_time, error = rate(int((samples <= LIMIT).sum()), runs)
-        asked = WANTED if hint else None
-        detail = f"{note}; {found}"
+        half_limit, in_time_limit = (LIMIT, WANTED) if not how else (None, None)
+        name, detail = f"{rollout.name}{how}", f"{note}; {found}"
+        half_rule, in_time_rule = ("", "") if how else ("<=", ">=")
         rows += [
-            Figure(
-                STUDY, f"{rollout.name}{how}: fixed samples to half", min(half, n / fixed), None, "<=", LIMIT, detail
-            ),
-            Figure(STUDY, f"{rollout.name}{how}: found in 1.5", in_time, error, ">=" if hint else "", asked),
+            Figure(STUDY, f"{name}: fixed samples to half", min(half, n / fixed), None, half_rule, half_limit, detail),
+            Figure(STUDY, f"{name}: found in 1.5", in_time, error, in_time_rule, in_time_limit),
         ]
     return rows
 

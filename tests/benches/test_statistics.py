@@ -1,16 +1,18 @@
 """The figures of the rollout's statistics are what their names say, and a short run gives each."""
 
 import json
+from collections.abc import Callable
 from math import sqrt
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benches.quality.stream import generator
+from benches.quality.stream import Floats, generator
 from benches.statistics import power, ratio, validity
 from benches.statistics.__main__ import arguments, main
-from benches.statistics.rollout import Rollout, fixed, learning, streams
+from benches.statistics.rollout import Rollout, Stream, fixed, learning, streams
+from pilotfish.experiments.sequences import opening_length
 
 
 @pytest.mark.parametrize(
@@ -18,7 +20,7 @@ from benches.statistics.rollout import Rollout, fixed, learning, streams
     [Rollout(0.5, 0.5, 0.1), Rollout(0.05, 0.5, 0.1), Rollout(0.05, 0.9, 0.1), Rollout(0.5, 0.5, 0.4, learns=True)],
 )
 def test_observations_have_the_mean_and_the_deviation_that_are_planned(rollout: Rollout) -> None:
-    x = np.stack(list(streams(generator(1), rollout, 200, 2_000)))
+    x = np.stack([stream.values for stream in streams(generator(1), rollout, 200, 2_000)])
 
     error = rollout.deviation / sqrt(x.size)
     # A learning policy takes some hundred outcomes to its full effect: less than a tenth is missing.
@@ -29,7 +31,7 @@ def test_observations_have_the_mean_and_the_deviation_that_are_planned(rollout: 
 
 
 def test_a_learning_policy_without_a_difference_gives_observations_of_mean_zero() -> None:
-    x = learning(generator(2), Rollout(0.5, 0.5, learns=True), 400, 1_000)
+    x, *_ = learning(generator(2), Rollout(0.5, 0.5, learns=True), 400, 1_000)
 
     assert abs(x.mean()) < 5 * x.std() / sqrt(x.size)
     # Served are 0.725 and 0.275: the gap of 0.45 is divided by one of them, and at first times 1/2.
@@ -45,8 +47,8 @@ def test_the_fixed_sample_is_that_of_the_table_of_two_proportions() -> None:
 
 
 def test_the_count_of_a_single_look_has_the_power_of_the_formula() -> None:
-    seen = list(fixed(generator(3), Rollout(0.5, 0.5, 0.2), 600, 1_600))
-    assert power.single_look(seen) == pytest.approx(power.fixed_sample(Rollout(0.5, 0.5, 0.2)), rel=0.15)
+    seen, *_ = fixed(generator(3), Rollout(0.5, 0.5, 0.2), 600, 1_600)
+    assert power.single_look(list(seen)) == pytest.approx(power.fixed_sample(Rollout(0.5, 0.5, 0.2)), rel=0.15)
 
 
 def test_a_z_test_peeks_from_its_first_look_on() -> None:
@@ -73,8 +75,28 @@ def test_a_short_run_gives_every_row() -> None:
     ]
     assert len(rows) == 3 + 4 + 4 + 3 == len({(row.study, row.what) for row in rows})
     assert all(np.isfinite(row.value) for row in rows)
-    # The z-test is shown and not judged, and so is what is found in 1.5 samples without a hint.
-    assert [row.is_met is None for row in rows].count(True) == 1 + 2
+    # What the server reads is judged; what is read without tuning only where it must not be wrong, the z-test never.
+    assert [row.is_met is None for row in rows].count(True) == 1 + 4
+
+
+@pytest.mark.parametrize("play", [fixed, learning])
+def test_the_opening_tells_what_was_observed(play: Callable[..., tuple[Floats, Floats, Floats]]) -> None:
+    x, utility, contrast = play(generator(4), Rollout(0.05, 0.5, learns=play is learning), 5, 300)
+    assert utility.shape == contrast.shape == (5, opening_length(0.05))
+    n = utility.shape[1]
+    centre = (np.cumsum(utility, axis=1) - utility + 0.5) / np.arange(1, n + 1)
+    assert x[:, :n] == pytest.approx((utility - centre) * contrast)
+
+
+def test_the_server_reads_what_comes_after_the_opening() -> None:
+    utilities, contrasts = np.tile([0.0, 1.0], 25), np.tile([2.0, -2.0], 25)
+    after = np.ones(400)
+    places = [
+        Stream(np.concatenate([np.full(50, x), after]), utilities, contrasts).excludes_zero_as_served(0.5)
+        for x in (-2.0, 2.0)
+    ]
+    assert places[0] is not None
+    assert 50 < places[0] == places[1]
 
 
 def test_the_command_plays_prints_and_writes(

@@ -58,7 +58,7 @@ class ConservativeGate:
         if not 0.0 < loss < 1.0:
             raise InvalidInputError(f"loss == {loss}, must be in (0, 1)")
         self._loss = loss
-        self._control: Sequence = statistics.sequence(0.0, 1.0, 0.0, 1.0, CONFIDENCE_ALPHA)
+        self._control: Sequence = statistics.sequence(0.0, 1.0, 0.0, 1.0, CONFIDENCE_ALPHA, None, None)
         self.n_control = 0
         """Decisions that the control has served."""
         self.n_policy = 0

@@ -1,12 +1,13 @@
 """What one stage of the rollout has shown so far."""
 
+from functools import partial
 from heapq import heappop, heappush
 from typing import Final
 
 from pilotfish.experiments.metric import MetricEvidence
 from pilotfish.experiments.observation import Assignment, Observation
 from pilotfish.experiments.outcome_ratio import OutcomeRatio
-from pilotfish.experiments.sequences import CORE, Ratio, Statistics
+from pilotfish.experiments.sequences import CORE, Ratio, Statistics, difference_of_sides
 from pilotfish.experiments.settings import RolloutSettings
 from pilotfish.experiments.units import MAX_UNITS, Units
 
@@ -69,13 +70,18 @@ class Evidence:
         self._active_us = 0
         if LEAST_SIDE <= share <= 1.0 - LEAST_SIDE:
             alpha = settings.srm_alpha / (1 + len(settings.guardrails))
-            bound = max(1.0 / share, 1.0 / (1.0 - share))
             self.unit_ratio = statistics.ratio(share, alpha)
             self.metrics = tuple(
                 MetricEvidence(
                     metric,
                     share,
-                    statistics.sequence(-bound, bound, -1.0, 1.0, settings.alpha / len(settings.guardrails)),
+                    partial(
+                        difference_of_sides,
+                        share,
+                        settings.alpha / len(settings.guardrails),
+                        margin,
+                        statistics=statistics,
+                    ),
                     OutcomeRatio(statistics.ratio(share, alpha), settings.outcome_window_s),
                     margin,
                 )

@@ -1,8 +1,10 @@
 """What a stage has shown about one metric."""
 
+from collections.abc import Callable
+
 from pilotfish.experiments.observation import Observation
 from pilotfish.experiments.outcome_ratio import OutcomeRatio
-from pilotfish.experiments.sequences import Sequence
+from pilotfish.experiments.sequences import Sequence, opening_length
 
 
 class MetricEvidence:
@@ -19,13 +21,15 @@ class MetricEvidence:
     Args:
         name: One of `METRICS`.
         share: The policy's share of units, (0, 1).
-        sequence: For values in [−B, B] whose mean is in [−1, 1].
+        sequence: Makes one for values in [−B, B] whose mean is in [−1, 1], from the opening's (utility, contrast).
         ratio: Outcomes by side: whether those of one side are missing.
         margin: Tolerated loss of utility, >= 0.
     """
 
     __slots__ = (
         "_bound",
+        "_lay_out",
+        "_opening",
         "_share",
         "_sum",
         "_weight",
@@ -39,7 +43,14 @@ class MetricEvidence:
         "sequence",
     )
 
-    def __init__(self, name: str, share: float, sequence: Sequence, ratio: OutcomeRatio, margin: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        share: float,
+        sequence: Callable[[list[tuple[float, float]]], Sequence],
+        ratio: OutcomeRatio,
+        margin: float,
+    ) -> None:
         self.name = name
         self.margin = margin
         self.breach: tuple[float, float, float] | None = None
@@ -48,7 +59,10 @@ class MetricEvidence:
         it because luck has turned meanwhile."""
         self._share = share
         self._bound = max(1.0 / share, 1.0 / (1.0 - share))
-        self.sequence = sequence
+        self.sequence: Sequence | None = None
+        """None until the opening is over."""
+        self._lay_out = sequence
+        self._opening: list[tuple[float, float]] = []
         self.ratio = ratio
         self.measured = 0
         """Outcomes of the policy's side that were measured, and not assumed."""
@@ -61,12 +75,17 @@ class MetricEvidence:
     def observe(self, observation: Observation, utility: float) -> None:
         """Take in the first outcome of a unit; utility in [0, 1]."""
         contrast = observation.contrast(self._share)
-        value = (utility - self._weighted / self._weight) * contrast
-        self.sequence.observe(min(max(value, -self._bound), self._bound))  # rounding must not leave the range
-        if self.breach is None and self.sequence.mean < -self.margin:  # spares the interval of what goes well
-            lower, upper = self.sequence.interval()
-            if upper < -self.margin:
-                self.breach = (self.sequence.mean, lower, upper)
+        if self.sequence is not None:
+            value = (utility - self._weighted / self._weight) * contrast
+            self.sequence.observe(min(max(value, -self._bound), self._bound))  # rounding must not leave the range
+            if self.breach is None and self.sequence.mean < -self.margin:  # spares the interval of what goes well
+                estimate, lower, upper = self.difference
+                if upper < -self.margin:
+                    self.breach = (estimate, lower, upper)
+        else:
+            self._opening.append((utility, contrast))
+            if len(self._opening) == opening_length(self._share):
+                self.sequence = self._lay_out(self._opening)
         self._weight += contrast * contrast
         self._weighted += contrast * contrast * utility
         side = int(observation.in_treatment)
@@ -75,6 +94,13 @@ class MetricEvidence:
         self._sum[side] += utility
         if observation.in_treatment and self.name not in observation.assumed:
             self.measured += 1
+
+    @property
+    def difference(self) -> tuple[float, float, float]:
+        """Estimate and interval of V(policy) − V(control); 0 and all that is possible before the first observation."""
+        if self.sequence is None or not self.sequence.count:
+            return 0.0, -1.0, 1.0
+        return (self.sequence.mean, *self.sequence.interval())
 
     @property
     def policy_mean(self) -> float | None:

@@ -94,10 +94,7 @@ def _obstacles(evidence: Evidence, rows: tuple[Row, ...]) -> tuple[str, ...]:
 
 def _row(metric: MetricEvidence) -> Row:
     margin = metric.margin
-    estimate = metric.sequence.mean if metric.sequence.count else 0.0
-    lower, upper = metric.sequence.interval()
-    if metric.breach is not None:
-        estimate, lower, upper = metric.breach
+    estimate, lower, upper = metric.difference if metric.breach is None else metric.breach
     judgement = Judgement.BREACH if upper < -margin else Judgement.PASS if lower > -margin else Judgement.HOLD
     return Row(
         metric=metric.name,

@@ -7,7 +7,7 @@ import pytest
 from pilotfish.exceptions import InvalidInputError
 from pilotfish.experiments.evidence import Evidence
 from pilotfish.experiments.observation import Observation
-from pilotfish.experiments.sequences import CORE
+from pilotfish.experiments.sequences import CORE, opening_length
 from pilotfish.experiments.settings import RolloutSettings
 from pilotfish.experiments.units import Units
 from tests.unit.experiments.traffic import PLAN, SECOND_US, START_US, World, assignment_of, changed, feed, fresh
@@ -18,8 +18,8 @@ SOUND = list(World(n=400).observations())
 class Recorder:
     """A sequence that keeps what it is given."""
 
-    def __init__(self, low: float, high: float, mean_low: float, mean_high: float, alpha: float) -> None:
-        self.setting = (low, high, mean_low, mean_high, alpha)
+    def __init__(self, *setting: float | None) -> None:
+        self.setting = setting
         self.values: list[float] = []
 
     @property
@@ -38,23 +38,37 @@ class Recorder:
 
 
 def recording(share: float, settings: RolloutSettings = PLAN) -> tuple[Evidence, list[Recorder]]:
+    """Evidence whose opening is over, and its sequences by guardrail; the opening agreed, and says nothing of sides."""
     made: list[Recorder] = []
 
-    def make(low: float, high: float, mean_low: float, mean_high: float, alpha: float) -> Recorder:
-        made.append(Recorder(low, high, mean_low, mean_high, alpha))
+    def make(*setting: float | None) -> Recorder:
+        made.append(Recorder(*setting))
         return made[-1]
 
-    return Evidence(1, share, settings, CORE._replace(sequence=make)), made
+    evidence = Evidence(1, share, settings, CORE._replace(sequence=make))
+    agreed = changed(SOUND[0], decided_us=START_US - SECOND_US, policy_probability=0.5, control_probability=0.5)
+    names = [f"opening-{i}" for i in range(opening_length(share))]
+    return feed(evidence, [changed(agreed, decision_id=name, unit_id=name) for name in names]), made
 
 
 def state_of(evidence: Evidence) -> list[object]:
-    return [(m.sequence.interval(), m.sequence.mean, m.count, m.measured, m.ratio.test.count) for m in evidence.metrics]
+    return [(m.difference, m.count, m.measured, m.ratio.test.count) for m in evidence.metrics]
 
 
 def test_range_and_level_of_each_sequence() -> None:
     _, made = recording(0.05)
 
-    assert [sequence.setting for sequence in made] == [(-20.0, 20.0, -1.0, 1.0, 0.025)] * 2
+    assert [sequence.setting[:5] for sequence in made] == [pytest.approx((-20.0, 20.0, -1.0, 1.0, 0.02))] * 2
+
+
+def test_outcomes_of_the_opening_tell_nothing_of_the_difference() -> None:
+    length = opening_length(0.25)
+    evidence = feed(fresh(0.25), SOUND[:length])
+
+    assert [metric.difference for metric in evidence.metrics] == [(0.0, -1.0, 1.0)] * 2
+    assert [sum(metric.count) for metric in evidence.metrics] == [length] * 2
+    feed(evidence, SOUND[length : length + 1])
+    assert [metric.difference[0] != 0.0 for metric in evidence.metrics] == [True] * 2
 
 
 def test_first_observations_by_hand() -> None:
@@ -111,8 +125,8 @@ def test_observations_stay_in_their_range(share: float) -> None:
         ],
     )
 
-    low, high, *_ = made[0].setting
-    assert all(low <= value <= high for value in made[0].values)
+    bound = max(1.0 / share, 1.0 / (1.0 - share))
+    assert all(abs(value) <= bound for value in made[0].values)
     assert made[0].count == 500
 
 

@@ -107,6 +107,6 @@ def test_adaptive_policy_is_judged_without_bias() -> None:
                 )
             )
         # Of the sequence: the verdict keeps the moment of the breach that this policy's first hundreds of tasks are.
-        lower, upper = evidence.metrics[0].sequence.interval()
+        _, lower, upper = evidence.metrics[0].difference
         outside += not lower <= truth / 1500 <= upper
     assert outside <= 2

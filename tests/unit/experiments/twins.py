@@ -9,7 +9,16 @@ from pilotfish.experiments.sequences import Statistics
 class TwinSequence:
     """Predictable plug-in empirical Bernstein (Waudby-Smith & Ramdas 2023, theorem 2), with running intersection."""
 
-    def __init__(self, low: float, high: float, mean_low: float, mean_high: float, alpha: float) -> None:
+    def __init__(
+        self,
+        low: float,
+        high: float,
+        mean_low: float,
+        mean_high: float,
+        alpha: float,
+        _expected_count: float | None,
+        _expected_deviation: float | None,
+    ) -> None:
         self._low, self._width, self._log = low, high - low, math.log(2.0 / alpha)
         self._interval = (mean_low, mean_high)
         self._count = 0
