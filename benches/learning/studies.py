@@ -54,7 +54,7 @@ def run(job: Job) -> dict[str, Any]:
 
 def run_all(work: Sequence[Job], workers: int, done: Callable[[Job], None]) -> dict[str, dict[str, list[Any]]]:
     """Return the results by study and case, in the order of the seeds; `done` hears of each job as it ends."""
-    results = run_jobs(work, run, workers, done)
+    results = run_jobs(work, run, workers, lambda job, _: done(job))
     found: dict[str, dict[str, list[Any]]] = {}
     for job in work:
         found.setdefault(job.study, {}).setdefault(job.case, []).append(results[job])

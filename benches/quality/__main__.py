@@ -27,6 +27,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--limit", type=int, metavar="N", help="play the first N rounds of each stream only")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="other seed, other worlds and permutations")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes at a time")
+    parser.add_argument("--peers", type=Path, metavar="FILE", help="file that keeps what peers did, for the next run")
     read = parser.parse_args(words)
     for name in ("permutations", "limit", "jobs"):
         if getattr(read, name) is not None and getattr(read, name) < 1:
@@ -40,7 +41,7 @@ def report(read: argparse.Namespace) -> dict[str, Any]:
         jobs(read.data, read.scenarios, read.policies, permutations=read.permutations, seed=read.seed, limit=read.limit)
     )
     with told(work) as done:
-        results = run_all(work, read.jobs, done)
+        results = run_all(work, read.jobs, done, read.peers)
     streams = [
         stream_report(scenario, [result for result in results if result.scenario == scenario.name])
         for scenario in scenarios(read.data, read.scenarios)

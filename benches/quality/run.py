@@ -1,10 +1,11 @@
 """Runs every policy on every permutation of every scenario, several at a time; the same figures whatever the order."""
 
+import json
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from benches.pool import run_jobs
 from benches.quality.found import scenarios
@@ -14,6 +15,10 @@ from benches.quality.stream import Stream, generator, shortened
 
 REFERENCES = "references"
 """The job that plays nothing: random, best fixed and oracle."""
+
+
+OURS: Final = frozenset(entry.name for entry in ENTRIES if entry.group == "ours")
+"""What changes with every commit, and is played anew."""
 
 
 class Job(NamedTuple):
@@ -84,7 +89,45 @@ def jobs(
                 yield Job(data, scenario.name, policy, number, seed, limit)
 
 
-def run_all(work: list[Job], workers: int, done: Callable[[Job], None]) -> list[Result]:
-    """Return the results of every job, in the jobs' order; `done` hears of each as it ends."""
-    results = run_jobs(work, run, workers, done)
-    return [result for job in work for result in results[job]]
+def run_all(work: list[Job], workers: int, done: Callable[[Job], None], peers: Path | None = None) -> list[Result]:
+    """Return the results of every job, in the jobs' order; `done` hears of each as it ends.
+
+    With a file, what peers did is read from it, and added to it as they play.
+    """
+    results = kept(peers) if peers else {}
+    left = []
+    for job in work:
+        if named(job) in results:
+            done(job)
+        else:
+            left.append(job)
+
+    def ended(job: Job, played: list[Result]) -> None:
+        results[named(job)] = played
+        if peers and job.policy not in OURS:
+            with peers.open("a", encoding="utf-8") as file:
+                file.write(json.dumps([named(job), played]) + "\n")
+        done(job)
+
+    run_jobs(left, run, workers, ended)
+    return [result for job in work for result in results[named(job)]]
+
+
+def named(job: Job) -> tuple[Any, ...]:
+    """Return the job without the folder of its data."""
+    return job[1:]
+
+
+def kept(peers: Path) -> dict[tuple[Any, ...], list[Result]]:
+    """Return what is in the file, which need not be there.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if not peers.exists():
+        return {}
+    try:
+        lines = [json.loads(line) for line in peers.read_text(encoding="utf-8").splitlines()]
+        return {tuple(name): [Result(*result) for result in results] for name, results in lines}
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"peers == {peers}, must be a file that `--peers` has written: {error}") from error

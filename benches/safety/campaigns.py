@@ -50,7 +50,7 @@ def run(job: Job) -> Result:
 
 def run_all(work: Sequence[Job], workers: int, done: Callable[[Job], None]) -> dict[str, list[Result]]:
     """Return the results by campaign, in the order of the parts; `done` hears of each job as it ends."""
-    results = run_jobs(work, run, workers, done)
+    results = run_jobs(work, run, workers, lambda job, _: done(job))
     found: dict[str, list[Result]] = {}
     for job in work:
         found.setdefault(job.campaign, []).append(results[job])

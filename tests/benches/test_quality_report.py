@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from benches.quality import __main__ as command
 from benches.quality import report
+from benches.quality import run as jobs_of
 from benches.quality.play import Track, inverse_propensity, play, references, summary
 from benches.quality.plots import draw, spread_labels
 from benches.quality.policy import Decision, drawn
@@ -238,6 +240,29 @@ def test_a_run_is_repeatable_however_many_processes_share_it_and_another_seed_is
 
     assert without_times(alone) == without_times(shared) != without_times(other)
     assert [stream["name"] for stream in alone["streams"]] == ["synthetic/linear", "synthetic/hub_modules"]
+
+
+def test_peers_are_kept_and_ours_is_played_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "peers"
+    options = ("--permutations", "1", "--jobs", "1", "--peers", str(file))
+    before = run(tmp_path, *options)
+    played: list[str] = []
+    monkeypatch.setattr(command, "told", lambda _: nullcontext(lambda job: played.append(job.policy)))
+    monkeypatch.setattr(jobs_of, "play", lambda *_: pytest.fail("a peer was played again"))
+    with pytest.raises(pytest.fail.Exception):
+        run(tmp_path, *options)  # ours
+    monkeypatch.undo()
+
+    assert without_times(run(tmp_path, *options)) == without_times(before)
+    assert {"LinUCB 0.5", "references"} == set(played)
+    assert sorted({json.loads(line)[0][1] for line in file.read_text().splitlines()}) == ["LinUCB 0.5", "references"]
+
+
+def test_a_file_that_is_none_of_peers_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "peers"
+    file.write_text('{"a": 1}\n')
+    with pytest.raises(ValueError, match=r"peers == .*, must be a file that `--peers` has written"):
+        run(tmp_path, "--permutations", "1", "--jobs", "1", "--peers", str(file))
 
 
 def test_the_command_prints_writes_and_draws(
