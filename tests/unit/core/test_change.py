@@ -22,7 +22,10 @@ def test_it_agrees_with_the_twin_that_keeps_every_bettor() -> None:
         module = f"m{random.integers(4)}"
         mean = -0.5 if module == "m2" and step % 400 > 300 else 0.0
         residual, uncertainty = float(np.clip(random.normal(mean, 0.3), -1, 1)), float(random.random() / 5)
-        alarm, expected = detector.observe(residual, module, uncertainty), twin.observe(residual, module, uncertainty)
+        # Every third comes without its utility; the rest with predictions from 0 to 1, both ends among them.
+        predicted = float(np.clip(random.uniform(-0.2, 1.2), max(0.0, -residual), min(1.0, 1.0 - residual)))
+        seen = (residual, module, uncertainty, predicted + residual if step % 3 else None)
+        alarm, expected = detector.observe(*seen), twin.observe(*seen)
         assert (alarm and (alarm.n_after, alarm.modules)) == expected
         if alarm:
             alarms += 1
@@ -33,8 +36,8 @@ def test_it_agrees_with_the_twin_that_keeps_every_bettor() -> None:
 
 def test_the_golden_stream_gives_the_golden_alarms_evidence_and_state() -> None:
     detector, alarms = ChangeDetector(GOLDEN["alpha"], GOLDEN["slack"]), []
-    for (residual, module, uncertainty), evidence in zip(GOLDEN["stream"], GOLDEN["evidence"], strict=True):
-        if alarm := detector.observe(residual, module, uncertainty):
+    for seen, evidence in zip(GOLDEN["stream"], GOLDEN["evidence"], strict=True):
+        if alarm := detector.observe(*seen):
             alarms.append([detector.count, alarm.n_after, alarm.modules])
         assert detector.evidence == pytest.approx(evidence, abs=1e-9)
     assert alarms == GOLDEN["alarms"]
@@ -47,7 +50,9 @@ def run_lengths(alpha: float, slack: float, chance: float, runs: int) -> np.ndar
     random, lengths = np.random.default_rng(5), []
     for _ in range(runs):
         detector = ChangeDetector(alpha, slack)
-        while not any(detector.observe(0.5 if good else -0.5, "m") for good in random.random(64) < chance):
+        while not any(
+            detector.observe(float(good) - 0.5, "m", 0.0, float(good)) for good in random.random(64) < chance
+        ):
             pass
         # `any` stops at the alarm: the rest of the last block is not observed.
         lengths.append(detector.count)
@@ -62,7 +67,7 @@ def test_the_mean_run_to_a_false_alarm_is_at_least_one_over_alpha() -> None:
 
 def test_the_defaults_are_silent_over_100_000_unchanged_outcomes() -> None:
     detector, random = ChangeDetector(), np.random.default_rng(6)
-    assert not any(detector.observe(0.5 if good else -0.5, "m") for good in random.random(100_000) < 0.5)
+    assert not any(detector.observe(float(good) - 0.5, "m", 0.0, float(good)) for good in random.random(100_000) < 0.5)
     assert detector.count == 100_000
 
 
@@ -71,8 +76,8 @@ def test_with_the_defaults_a_lost_fifth_is_noticed_within_500() -> None:
     for _ in range(100):
         detector = ChangeDetector()
         before, after = random.random(2000) < 0.8, random.random(500) < 0.6
-        assert not any(detector.observe(float(good) - 0.8, "m", 0.01) for good in before)
-        noticed += any(detector.observe(float(good) - 0.8, "m", 0.01) for good in after)
+        assert not any(detector.observe(float(good) - 0.8, "m", 0.01, float(good)) for good in before)
+        noticed += any(detector.observe(float(good) - 0.8, "m", 0.01, float(good)) for good in after)
     # Coins are the noisiest of utilities, and a fifth the smallest loss of the claim: its slowest 1 % take longer.
     assert noticed >= 97
 
@@ -110,10 +115,12 @@ def test_alarms_and_detectors_describe_themselves() -> None:
         ((1.5, "m", 0.0), "residual == 1.5, must be in [-1, 1]"),
         ((float("nan"), "m", 0.0), "residual == NaN, must be in [-1, 1]"),
         ((0.0, "m", -1.0), "uncertainty == -1, must be finite and >= 0"),
+        ((0.1, "m", 0.0, 1.5), "utility == 1.5, must be in [0, 1]"),
+        ((0.1, "m", 0.0, 0.05), "residual == 0.1, must be within 1e-9 of the utility less a prediction in [0, 1]"),
         ((0.0, "\ud800", 0.0), "module name == \ufffd\ufffd\ufffd, must be text without lone surrogates"),
     ],
 )
-def test_a_refused_observation_changes_nothing(arguments: tuple[float, str, float], message: str) -> None:
+def test_a_refused_observation_changes_nothing(arguments: tuple[Any, ...], message: str) -> None:
     detector = ChangeDetector()
     detector.observe(0.3, "m")
     before = detector.state()
