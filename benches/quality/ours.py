@@ -56,7 +56,7 @@ class Pilotfish:
         residual, uncertainty = self._model.learn(*row, QUALITY, outcome.reward)
         self._health.observe(arm.name, Signal.QUALITY, outcome.reward)
         self._rows.append((*row, [(QUALITY, outcome.reward)]))
-        alarm = self._detector.observe(residual, arm.name, uncertainty)
+        alarm = self._detector.observe(residual, arm.name, uncertainty, outcome.reward)
         if alarm is not None:
             since = len(self._rows) - alarm.n_after
             self._changes.append(change_of(alarm, QUALITY, since, since))

@@ -52,7 +52,9 @@ class ChangeDetector:
             StateError: The state is damaged, impossible or of another format.
         """
 
-    def observe(self, residual: float, module: str, uncertainty: float = 0.0) -> Alarm | None:
+    def observe(
+        self, residual: float, module: str, uncertainty: float = 0.0, utility: float | None = None
+    ) -> Alarm | None:
         """Take in one learned outcome, in the order of the log, and say whether it raises the alarm.
 
         After an alarm all evidence is gone and the detector starts anew.
@@ -62,6 +64,9 @@ class ChangeDetector:
                 in [-1, 1].
             module: The name of the module that ran.
             uncertainty: Standard deviation of that prediction, >= 0; 0 if it has none.
+            utility: In [0, 1]. With it the prediction is known, and so how far the residual could have fallen and risen
+                (predictable bounds on the bets): a change is found in a third of the time. None: it could have been
+                anything in [-1, 1].
 
         Raises:
             InvalidInputError: An argument is out of its range.

@@ -25,11 +25,12 @@ def main() -> None:
     for step in range(600):
         module = MODULES[int(random.choice(3, p=[0.2, 0.6, 0.2]))]
         chance = 0.1 if module == "text" and step >= 300 else 0.7
-        residual = round(float(random.random() < chance) - float(random.uniform(0.6, 0.8)), 3)
+        utility = float(random.random() < chance)
+        residual = round(utility - float(random.uniform(0.6, 0.8)), 3)
         uncertainty = round(0.5 / float(np.sqrt(step + 1)), 3)
-        alarm = twin.observe(residual, module, uncertainty)
-        detector.observe(residual, module, uncertainty)
-        golden["stream"].append([residual, module, uncertainty])
+        alarm = twin.observe(residual, module, uncertainty, utility)
+        detector.observe(residual, module, uncertainty, utility)
+        golden["stream"].append([residual, module, uncertainty, utility])
         golden["evidence"].append(float(np.log1p(twin.statistic() if twin.modules else 0.0)))
         if alarm:
             golden["alarms"].append([twin.count, *alarm])

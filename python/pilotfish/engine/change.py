@@ -13,7 +13,8 @@ from pilotfish._core import Alarm, ChangeDetector
 from pilotfish.rewards import SIGNAL_NAMES
 
 ALPHA: Final = 1e-6
-"""One false alarm in 1 / ALPHA values on average, all signals together."""
+"""One false alarm in 1 / ALPHA values on average, all signals together: a value starts bets for its own signal alone,
+so the sum of all detectors' evidence grows by at most 1 per value, and signals share ALPHA as modules do."""
 
 KEPT: Final = 20.0
 """Outcomes that what is forgotten still counts for: a prior, so that relearning does not start from nothing."""
@@ -50,7 +51,7 @@ def in_words(change: Change) -> str:
 
 def new_detectors() -> tuple[ChangeDetector, ...]:
     """Return a detector per head; together they keep to ALPHA."""
-    return tuple(ChangeDetector(ALPHA / len(SIGNAL_NAMES)) for _ in SIGNAL_NAMES)
+    return tuple(ChangeDetector(ALPHA) for _ in SIGNAL_NAMES)
 
 
 def change_of(alarm: Alarm, signal: int, since: int, n_before: float) -> Change:

@@ -75,10 +75,11 @@ class Grown:
         task, text, module = observed(decision)
         head, name = row.signal - 1, decision.module
         weight = weight_after(self._changes, decision.sequence, name)
-        residual, uncertainty = self.model.learn(task, text, module, head, utility(self._rewards, row), weight)
+        taught = utility(self._rewards, row)
+        residual, uncertainty = self.model.learn(task, text, module, head, taught, weight)
         if weight < 1.0:  # from before a change that is known: no news
             return
-        alarm = self._detectors[head].observe(residual, name, uncertainty)
+        alarm = self._detectors[head].observe(residual, name, uncertainty, taught)
         if alarm is not None and self._change is None:
             since, n_before = place_of_change(self._log, row.signal, row.sequence, alarm.n_after)
             self._change = change_of(alarm, head, since, n_before)

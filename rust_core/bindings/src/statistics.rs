@@ -44,10 +44,17 @@ impl ChangeDetector {
         Detector::from_state(state).map(Self::hold).map_err(|error| to_py(py, &error))
     }
 
-    #[pyo3(signature = (residual, module, uncertainty = 0.0))]
-    fn observe(&self, residual: f64, module: &Bound<'_, PyString>, uncertainty: f64) -> PyResult<Option<Alarm>> {
+    #[pyo3(signature = (residual, module, uncertainty = 0.0, utility = None))]
+    fn observe(
+        &self,
+        residual: f64,
+        module: &Bound<'_, PyString>,
+        uncertainty: f64,
+        utility: Option<f64>,
+    ) -> PyResult<Option<Alarm>> {
         let name = borrow("module name", module)?;
-        let alarm = self.locked().observe(residual, name, uncertainty).map_err(|error| to_py(module.py(), &error))?;
+        let seen = self.locked().observe(residual, name, uncertainty, utility);
+        let alarm = seen.map_err(|error| to_py(module.py(), &error))?;
         Ok(alarm.map(|alarm| Alarm { evidence: alarm.evidence, n_after: alarm.n_after, modules: alarm.modules }))
     }
 

@@ -23,7 +23,7 @@ fn stream(length: usize) -> impl Strategy<Value = Vec<Seen>> {
 }
 
 fn run(detector: &mut ChangeDetector, stream: &[Seen], names: [&str; 3]) -> Vec<Option<Alarm>> {
-    stream.iter().map(|(residual, place, u)| detector.observe(*residual, names[*place], *u).unwrap()).collect()
+    stream.iter().map(|(residual, place, u)| detector.observe(*residual, names[*place], *u, None).unwrap()).collect()
 }
 
 proptest! {
@@ -61,7 +61,7 @@ proptest! {
     fn evidence_stays_below_its_threshold_and_alarms_are_above(stream in stream(200), alpha in 0.001..1.0) {
         let mut detector = ChangeDetector::new(alpha, 0.0).unwrap();
         for (i, (residual, place, u)) in stream.iter().enumerate() {
-            let alarm = detector.observe(*residual, NAMES[*place], *u).unwrap();
+            let alarm = detector.observe(*residual, NAMES[*place], *u, None).unwrap();
             prop_assert_eq!(detector.count(), i as u64 + 1);
             prop_assert!(detector.evidence() < detector.threshold());
             if let Some(alarm) = alarm {
@@ -98,7 +98,7 @@ fn mean_run(alpha: f64, slack: f64, n_modules: u64, runs: u32) -> (f64, f64) {
             let side = if place % 2 == 0 { 1.0 } else { -1.0 };
             let u = (bits >> 11) as f64 / 9_007_199_254_740_992.0;
             let residual = if u < 0.5 * (1.0 + slack) { side } else { -side };
-            if detector.observe(residual, &names[place], 0.0).unwrap().is_some() {
+            if detector.observe(residual, &names[place], 0.0, None).unwrap().is_some() {
                 break;
             }
         }
@@ -129,12 +129,12 @@ fn an_alarm_names_the_module_that_changed_and_dates_the_change() {
     let mut detector = ChangeDetector::new(1e-6, 0.05).unwrap();
     for i in 0..3000_usize {
         // Deterministic residuals of mean 0 and deviation 0.4.
-        assert_eq!(detector.observe(if i % 2 == 0 { 0.4 } else { -0.4 }, NAMES[i / 2 % 3], 0.0).unwrap(), None);
+        assert_eq!(detector.observe(if i % 2 == 0 { 0.4 } else { -0.4 }, NAMES[i / 2 % 3], 0.0, None).unwrap(), None);
     }
     let found = (0..400_usize).find_map(|i| {
         let shift = if i / 2 % 3 == 1 { -0.5 } else { 0.0 };
         let noise = if i % 2 == 0 { 0.4 } else { -0.4 };
-        Some((i + 1, detector.observe(noise + shift, NAMES[i / 2 % 3], 0.0).unwrap()?))
+        Some((i + 1, detector.observe(noise + shift, NAMES[i / 2 % 3], 0.0, None).unwrap()?))
     });
     let (after, alarm) = found.unwrap();
     assert_eq!(alarm.modules, ["text"]);
@@ -146,7 +146,7 @@ fn uncertain_predictions_are_forgiven_half_their_deviation() {
     let evidence = |slack: f64, uncertainty: f64| {
         let mut detector = ChangeDetector::new(1e-6, slack).unwrap();
         for _ in 0..20 {
-            detector.observe(-0.3, "ocr", uncertainty).unwrap();
+            detector.observe(-0.3, "ocr", uncertainty, None).unwrap();
         }
         detector.evidence()
     };
@@ -168,7 +168,7 @@ fn arguments_out_of_range_are_refused_and_change_nothing() {
         (0.0, -1.0, "uncertainty == -1, must be finite and >= 0"),
         (0.0, f64::INFINITY, "uncertainty == inf, must be finite and >= 0"),
     ] {
-        assert_eq!(detector.observe(residual, "ocr", uncertainty).unwrap_err().to_string(), message);
+        assert_eq!(detector.observe(residual, "ocr", uncertainty, None).unwrap_err().to_string(), message);
     }
     assert_eq!(detector.state().unwrap(), before);
 }
@@ -177,7 +177,7 @@ fn arguments_out_of_range_are_refused_and_change_nothing() {
 fn a_thousand_modules_have_one_alarm_rate_and_start_anew_together() {
     let mut detector = ChangeDetector::new(1e-3, 0.0).unwrap();
     for i in 0..1000_u32 {
-        assert_eq!(detector.observe(0.0, &i.to_string(), 0.0).unwrap(), None, "{i}");
+        assert_eq!(detector.observe(0.0, &i.to_string(), 0.0, None).unwrap(), None, "{i}");
         if detector.evidence() > 6.0 {
             detector.start_anew();
             assert_eq!(detector.evidence(), 0.0);
@@ -199,7 +199,9 @@ fn the_golden_stream_gives_the_golden_alarms_evidence_and_state() {
     let mut alarms = Vec::new();
     for (seen, evidence) in golden["stream"].as_array().unwrap().iter().zip(golden["evidence"].as_array().unwrap()) {
         let (residual, uncertainty) = (seen[0].as_f64().unwrap(), seen[2].as_f64().unwrap());
-        if let Some(alarm) = detector.observe(residual, seen[1].as_str().unwrap(), uncertainty).unwrap() {
+        if let Some(alarm) =
+            detector.observe(residual, seen[1].as_str().unwrap(), uncertainty, seen[3].as_f64()).unwrap()
+        {
             alarms.push(serde_json::json!([detector.count(), alarm.n_after, alarm.modules]));
         }
         assert!((detector.evidence() - evidence.as_f64().unwrap()).abs() < 1e-9);

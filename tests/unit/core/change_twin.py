@@ -14,8 +14,9 @@ class Stream:
     wealth: np.ndarray = field(default_factory=lambda: np.empty((2 * len(STAKES), 0)))
     starts: list[int] = field(default_factory=list)
 
-    def observe(self, residual: float, slack: float, at: int) -> None:
-        gains = np.concatenate([STAKES * (residual - slack), STAKES * (-residual - slack)]) / (1 + slack)
+    def observe(self, residual: float, rooms: tuple[float, float], slack: float, at: int) -> None:
+        high, low = (max(room, 0.1) + slack for room in rooms)
+        gains = np.concatenate([STAKES * (residual - slack) / high, STAKES * (-residual - slack) / low])
         self.wealth = np.column_stack([self.wealth, np.ones(len(gains))]) * (1 + gains)[:, None]
         self.starts.append(at)
 
@@ -37,11 +38,14 @@ class ChangeTwin:
     def statistic(self) -> float:
         return 0.5 * (self.everything.mean() + sum(stream.mean() for stream in self.modules.values()))
 
-    def observe(self, residual: float, module: str, uncertainty: float) -> tuple[int, list[str]] | None:
+    def observe(
+        self, residual: float, module: str, uncertainty: float, utility: float | None
+    ) -> tuple[int, list[str]] | None:
         """`n_after` and the modules of an alarm."""
         slack = self.slack + uncertainty / 2
+        rooms = (1.0, 1.0) if utility is None else (utility - residual, 1 - utility + residual)
         for stream in (self.everything, self.modules.setdefault(module, Stream())):
-            stream.observe(residual, slack, self.count)
+            stream.observe(residual, rooms, slack, self.count)
         self.count += 1
         if self.statistic() < 1 / self.alpha:
             return None

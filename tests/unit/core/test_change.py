@@ -1,6 +1,7 @@
 """The change detector through Python, against a slow twin and its stated rate of false alarms."""
 
 import json
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,16 @@ from pilotfish._core import Alarm, ChangeDetector
 from tests.unit.core.change_twin import ChangeTwin
 
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[2] / "golden" / "change.json").read_text(encoding="utf-8"))
+FORMAT_1 = bytes.fromhex(
+    "70696c6f7463686701002d431cebe2361a3f9a9999999999a93f012ee5522ee552ee3f5ccaa55ccaa5ec3fb9944bb9944be93f722997"
+    "722997e23ff98aaff88aaff03ff1155ff1155ff13fe32bbee22bbef23fc6577cc5577cf53f2ee5522ee552ee3f5ccaa55ccaa5ec3fb9"
+    "944bb9944be93f722997722997e23ff98aaff88aaff03ff1155ff1155ff13fe32bbee22bbef23fc6577cc5577cf53f00000000000000"
+    "0001016d2ee5522ee552ee3f5ccaa55ccaa5ec3fb9944bb9944be93f722997722997e23ff98aaff88aaff03ff1155ff1155ff13fe32b"
+    "bee22bbef23fc6577cc5577cf53f2ee5522ee552ee3f5ccaa55ccaa5ec3fb9944bb9944be93f722997722997e23ff98aaff88aaff03f"
+    "f1155ff1155ff13fe32bbee22bbef23fc6577cc5577cf53f0000000000000000dcb66ddbb66def3f2543790b0927c057c742e43241fc"
+    "276b9eba5e96899f39bde588ef969adc7e34"
+)
+"""What the release before left of a detector of alpha 1e-4 that had seen one residual of -0.5."""
 
 
 def test_it_agrees_with_the_twin_that_keeps_every_bettor() -> None:
@@ -22,7 +33,10 @@ def test_it_agrees_with_the_twin_that_keeps_every_bettor() -> None:
         module = f"m{random.integers(4)}"
         mean = -0.5 if module == "m2" and step % 400 > 300 else 0.0
         residual, uncertainty = float(np.clip(random.normal(mean, 0.3), -1, 1)), float(random.random() / 5)
-        alarm, expected = detector.observe(residual, module, uncertainty), twin.observe(residual, module, uncertainty)
+        # Every third comes without its utility; the rest with predictions from 0 to 1, both ends among them.
+        predicted = float(np.clip(random.uniform(-0.2, 1.2), max(0.0, -residual), min(1.0, 1.0 - residual)))
+        seen = (residual, module, uncertainty, predicted + residual if step % 3 else None)
+        alarm, expected = detector.observe(*seen), twin.observe(*seen)
         assert (alarm and (alarm.n_after, alarm.modules)) == expected
         if alarm:
             alarms += 1
@@ -33,8 +47,8 @@ def test_it_agrees_with_the_twin_that_keeps_every_bettor() -> None:
 
 def test_the_golden_stream_gives_the_golden_alarms_evidence_and_state() -> None:
     detector, alarms = ChangeDetector(GOLDEN["alpha"], GOLDEN["slack"]), []
-    for (residual, module, uncertainty), evidence in zip(GOLDEN["stream"], GOLDEN["evidence"], strict=True):
-        if alarm := detector.observe(residual, module, uncertainty):
+    for seen, evidence in zip(GOLDEN["stream"], GOLDEN["evidence"], strict=True):
+        if alarm := detector.observe(*seen):
             alarms.append([detector.count, alarm.n_after, alarm.modules])
         assert detector.evidence == pytest.approx(evidence, abs=1e-9)
     assert alarms == GOLDEN["alarms"]
@@ -42,27 +56,43 @@ def test_the_golden_stream_gives_the_golden_alarms_evidence_and_state() -> None:
     assert detector.state().hex() == GOLDEN["state"]
 
 
-def run_lengths(alpha: float, slack: float, chance: float, runs: int) -> np.ndarray:
-    """Observations to the first alarm when a prediction of 0.5 meets utilities of 1 with this chance, 0 otherwise."""
+def run_lengths(alpha: float, slack: float, predicted: float, chance: float, runs: int) -> np.ndarray:
+    """Observations to the first alarm when a prediction meets utilities of 1 with this chance, 0 otherwise."""
     random, lengths = np.random.default_rng(5), []
     for _ in range(runs):
         detector = ChangeDetector(alpha, slack)
-        while not any(detector.observe(0.5 if good else -0.5, "m") for good in random.random(64) < chance):
+        while not any(
+            detector.observe(float(good) - predicted, "m", 0.0, float(good)) for good in random.random(64) < chance
+        ):
             pass
         # `any` stops at the alarm: the rest of the last block is not observed.
         lengths.append(detector.count)
     return np.array(lengths)
 
 
-def test_the_mean_run_to_a_false_alarm_is_at_least_one_over_alpha() -> None:
-    # A mean residual of 0.05, on the edge of the slack: the least favourable chance.
-    lengths = run_lengths(alpha=0.001, slack=0.05, chance=0.55, runs=200)
+# A mean residual of 0.05 to either side, on the edge of the slack: the least favourable chance.
+@pytest.mark.parametrize(("predicted", "chance"), [(0.5, 0.55), (0.9, 0.85), (0.1, 0.15), (0.96, 0.91), (0.04, 0.09)])
+def test_the_mean_run_to_a_false_alarm_is_at_least_one_over_alpha(predicted: float, chance: float) -> None:
+    lengths = run_lengths(alpha=0.001, slack=0.05, predicted=predicted, chance=chance, runs=200)
     assert lengths.mean() >= 1000
+
+
+def test_detectors_that_take_turns_share_alpha() -> None:
+    # As the signals of the engine do. Each is on the edge of its slack, to one side or the other.
+    random, lengths = np.random.default_rng(9), []
+    for _ in range(200):
+        detectors = [ChangeDetector(0.001) for _ in range(7)]
+        for place in cycle(range(7)):
+            good = float(random.random() < (0.85, 0.95)[place % 2])
+            if detectors[place].observe(good - 0.9, "m", 0.0, good):
+                break
+        lengths.append(sum(detector.count for detector in detectors))
+    assert np.mean(lengths) >= 1000
 
 
 def test_the_defaults_are_silent_over_100_000_unchanged_outcomes() -> None:
     detector, random = ChangeDetector(), np.random.default_rng(6)
-    assert not any(detector.observe(0.5 if good else -0.5, "m") for good in random.random(100_000) < 0.5)
+    assert not any(detector.observe(float(good) - 0.5, "m", 0.0, float(good)) for good in random.random(100_000) < 0.5)
     assert detector.count == 100_000
 
 
@@ -71,8 +101,8 @@ def test_with_the_defaults_a_lost_fifth_is_noticed_within_500() -> None:
     for _ in range(100):
         detector = ChangeDetector()
         before, after = random.random(2000) < 0.8, random.random(500) < 0.6
-        assert not any(detector.observe(float(good) - 0.8, "m", 0.01) for good in before)
-        noticed += any(detector.observe(float(good) - 0.8, "m", 0.01) for good in after)
+        assert not any(detector.observe(float(good) - 0.8, "m", 0.01, float(good)) for good in before)
+        noticed += any(detector.observe(float(good) - 0.8, "m", 0.01, float(good)) for good in after)
     # Coins are the noisiest of utilities, and a fifth the smallest loss of the claim: its slowest 1 % take longer.
     assert noticed >= 97
 
@@ -110,10 +140,12 @@ def test_alarms_and_detectors_describe_themselves() -> None:
         ((1.5, "m", 0.0), "residual == 1.5, must be in [-1, 1]"),
         ((float("nan"), "m", 0.0), "residual == NaN, must be in [-1, 1]"),
         ((0.0, "m", -1.0), "uncertainty == -1, must be finite and >= 0"),
+        ((0.1, "m", 0.0, 1.5), "utility == 1.5, must be in [0, 1]"),
+        ((0.1, "m", 0.0, 0.05), "residual == 0.1, must be within 1e-9 of the utility less a prediction in [0, 1]"),
         ((0.0, "\ud800", 0.0), "module name == \ufffd\ufffd\ufffd, must be text without lone surrogates"),
     ],
 )
-def test_a_refused_observation_changes_nothing(arguments: tuple[float, str, float], message: str) -> None:
+def test_a_refused_observation_changes_nothing(arguments: tuple[Any, ...], message: str) -> None:
     detector = ChangeDetector()
     detector.observe(0.3, "m")
     before = detector.state()
@@ -127,6 +159,12 @@ def test_a_refused_observation_changes_nothing(arguments: tuple[float, str, floa
 def test_settings_out_of_range_are_refused(alpha: float, slack: float) -> None:
     with pytest.raises(InvalidInputError, match=r"^(alpha|slack) == .*, must be in \["):
         ChangeDetector(alpha, slack)
+
+
+def test_a_state_of_format_1_whose_bets_staked_otherwise_is_refused() -> None:
+    with pytest.raises(StateError) as refused:
+        ChangeDetector.from_state(FORMAT_1)
+    assert str(refused.value) == "state's format version == 1, must be 2"
 
 
 def test_damaged_states_are_refused() -> None:

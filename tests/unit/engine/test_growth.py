@@ -5,12 +5,13 @@ import math
 import threading
 from pathlib import Path
 from shutil import rmtree
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
 from pilotfish.codes import Signal
-from pilotfish.engine.change import Change, weight_after
+from pilotfish.engine.change import ALPHA, Change, weight_after
 from pilotfish.engine.engine import Engine
 from pilotfish.engine.folding import fold
 from pilotfish.engine.growth import next_due
@@ -251,6 +252,20 @@ def test_a_swap_is_detected_and_the_model_recovers(tmp_path: Path) -> None:
         assert engine._learner.grown.watch() == watched  # noqa: SLF001  from the checkpoint, then by learning again
         engine.close()
         rmtree(tmp_path / "checkpoints")
+
+
+def test_detectors_are_told_the_utility_that_was_learned_and_share_alpha(tmp_path: Path) -> None:
+    engine = open_grown(tmp_path)
+    grown, seen = engine._learner.grown, list[tuple[float | str, ...]]()  # noqa: SLF001
+    assert [detector.alpha for detector in grown._detectors] == [ALPHA] * 7  # noqa: SLF001
+    recorder = SimpleNamespace(observe=lambda *told: seen.append(told), state=bytes)
+    grown._detectors = (recorder,) * 7  # type: ignore[assignment]  # noqa: SLF001
+    decision = engine.decide(Request(Task("t"), MODULES))
+    engine.record_outcome(Outcome({Signal.QUALITY: 0.75, Signal.RETRY_COUNT: 1.0}, decision.decision_id))
+    engine.close()
+    told = {utility: (module, predicted) for predicted, module, _, utility in seen}
+    half_value = 0.5  # and nothing is expected yet, so that the residuals are the utilities
+    assert told == {0.75: (decision.module, 0.75), half_value: (decision.module, half_value)}
 
 
 def test_an_alarm_that_awaits_its_birth_survives_restart(tmp_path: Path) -> None:

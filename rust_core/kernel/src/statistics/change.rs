@@ -64,8 +64,8 @@ impl ChangeDetector {
     /// ```
     /// use pilotfish_kernel::statistics::ChangeDetector;
     /// let mut detector = ChangeDetector::new(1e-6, 0.05)?;
-    /// assert!((0..1000).all(|i| detector.observe(if i % 2 == 0 { 0.4 } else { -0.4 }, "ocr", 0.0).unwrap().is_none()));
-    /// let alarm = (0..100).find_map(|_| detector.observe(-0.4, "ocr", 0.0).unwrap()).unwrap();
+    /// assert!((0..1000).all(|i| detector.observe(if i % 2 == 0 { 0.4 } else { -0.4 }, "ocr", 0.0, None).unwrap().is_none()));
+    /// let alarm = (0..100).find_map(|_| detector.observe(-0.4, "ocr", 0.0, None).unwrap()).unwrap();
     /// assert_eq!(alarm.modules, ["ocr"]);
     /// assert!(alarm.n_after > 50 && alarm.n_after < 60);
     /// # Ok::<(), pilotfish_kernel::KernelError>(())
@@ -80,23 +80,35 @@ impl ChangeDetector {
     /// Takes in one learned outcome and says whether it raises the alarm.
     ///
     /// `residual`: utility − prediction, the prediction made before this outcome was learned and clipped to [0, 1], so in
-    /// [−1, 1]. `module`: what ran. `uncertainty`: standard deviation of that prediction, >= 0, 0 if it has none.
+    /// [−1, 1]. `module`: what ran. `uncertainty`: standard deviation of that prediction, >= 0, 0 if it has none. `utility`: in
+    /// [0, 1]; with it the bets know what was predicted, and so how far the residual could have fallen and risen: a change is
+    /// found in a third of the time. `None`: it could have been anything in [−1, 1].
     ///
     /// Cost: two streams of 8 bets, whatever the number of modules; an alarm goes through all modules.
     ///
     /// # Errors
     /// `InvalidInput` if an argument is out of its range or not a number.
-    pub fn observe(&mut self, residual: f64, module: &str, uncertainty: f64) -> Result<Option<Alarm>> {
+    pub fn observe(
+        &mut self,
+        residual: f64,
+        module: &str,
+        uncertainty: f64,
+        utility: Option<f64>,
+    ) -> Result<Option<Alarm>> {
         check("residual", residual, "in [-1, 1]", residual.abs() <= 1.0)?;
+        let rooms = match utility {
+            None => [1.0; 2],
+            Some(utility) => rooms(residual, utility)?,
+        };
         check("uncertainty", uncertainty, "finite and >= 0", uncertainty.is_finite() && uncertainty >= 0.0)?;
         let slack = self.slack + FORGIVEN_DEVIATIONS * uncertainty;
         let place = self.names.find(Names::hash(module), module).unwrap_or_else(|| {
             self.modules.push(Bets::default());
             self.names.push(module)
         });
-        self.all.observe(residual, slack, self.count);
+        self.all.observe(residual, rooms, slack, self.count);
         if let Some(bets) = self.modules.get_mut(place) {
-            self.modules_sum += bets.observe(residual, slack, self.count);
+            self.modules_sum += bets.observe(residual, rooms, slack, self.count);
         }
         self.count = self.count.saturating_add(1);
         if self.statistic() < 1.0 / self.alpha {
@@ -167,6 +179,17 @@ impl ChangeDetector {
         }
         Alarm { evidence: self.evidence(), n_after: self.count.saturating_sub(winner.1), modules }
     }
+}
+
+/// How far a residual can lie below and above 0: the prediction, and 1 less that.
+fn rooms(residual: f64, utility: f64) -> Result<[f64; 2]> {
+    check("utility", utility, "in [0, 1]", (0.0..=1.0).contains(&utility))?;
+    let predicted = utility - residual;
+    // Both are given to rounding only.
+    let rule = "within 1e-9 of the utility less a prediction in [0, 1]";
+    check("residual", residual, rule, (-1e-9..=1.0 + 1e-9).contains(&predicted))?;
+    let predicted = predicted.clamp(0.0, 1.0);
+    Ok([predicted, 1.0 - predicted])
 }
 
 fn check(name: &str, value: f64, rule: &str, holds: bool) -> Result<()> {

@@ -7,7 +7,7 @@ use super::change::ChangeDetector;
 use crate::error::{KernelError, Result};
 use crate::sealed::Seal;
 
-const SEAL: Seal = Seal { magic: b"pilotchg", version: 1 };
+const SEAL: Seal = Seal { magic: b"pilotchg", version: 2 };
 
 /// Modules are in the order of their names.
 #[derive(Serialize, Deserialize)]
