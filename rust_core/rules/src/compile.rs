@@ -10,6 +10,7 @@ use cel::parser::Parser;
 
 use crate::error::RuleError;
 use crate::functions::{FINITE, NEGATE, SIZE, is_known};
+use crate::plain::Plain;
 use crate::slots::{DOUBLE, Part, ROOTS, Slot, Slots, WHOLE};
 
 /// Rules in one set.
@@ -57,6 +58,8 @@ const ARITHMETIC: [&str; 5] =
 pub(crate) struct Rule {
     pub id: String,
     pub expression: IdedExpr,
+    /// The same, if it can be evaluated without the library.
+    pub plain: Option<Plain>,
     pub reads_module: bool,
 }
 
@@ -140,7 +143,10 @@ impl Rules {
 
     #[cfg(test)]
     pub(crate) fn of_expression(expression: IdedExpr) -> Self {
-        Self { rules: vec![Rule { id: "given".to_owned(), expression, reads_module: false }], slots: Vec::new() }
+        Self {
+            rules: vec![Rule { id: "given".to_owned(), expression, plain: None, reads_module: false }],
+            slots: Vec::new(),
+        }
     }
 
     pub(crate) fn rule(&self, place: usize) -> Option<&Rule> {
@@ -157,7 +163,9 @@ fn compile<S: AsRef<str>>(pairs: &[(S, S)]) -> Result<Rules, RuleError> {
         let expression = parse(source)
             .and_then(|parsed| compiler.rewritten(parsed, 0))
             .map_err(|fault| RuleError::of_rule(id, &format!("{source:?}"), fault))?;
-        rules.push(Rule { id: id.to_owned(), expression, reads_module: compiler.reads_module });
+        let reads_module = compiler.reads_module;
+        let plain = Plain::of(&expression, &slots.0);
+        rules.push(Rule { id: id.to_owned(), expression, plain, reads_module });
     }
     Ok(Rules { rules, slots: slots.0 })
 }
