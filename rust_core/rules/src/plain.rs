@@ -260,6 +260,7 @@ fn compare(left: Known<'_>, right: Known<'_>) -> Option<Ordering> {
 mod tests {
     use proptest::prelude::*;
     use proptest::sample::select;
+    use proptest::test_runner::RngSeed;
 
     use crate::compile::Rules;
     use crate::facts::{Datum, Facts};
@@ -277,13 +278,13 @@ mod tests {
         "module.features.a",
         "has(task.features.a)",
         "has(module.max_data_size_bytes)",
-        "\"b\" in task.features",
+        "(\"b\" in task.features)",
         "true",
         "null",
         "1",
         "9007199254740993",
         "0.5",
-        "1e999",
+        "1e308",
         "'x'",
     ];
     const OTHER: [&str; 4] = ["size(module.name)", "[1, 0.5]", "1u", "(task.critical ? 1 : 2)"];
@@ -319,16 +320,19 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #![proptest_config(ProptestConfig {
+            cases: 4000,
+            rng_seed: RngSeed::Fixed(13),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
 
         #[test]
         fn every_expression_is_as_true_as_the_library_says(
             expression in expression(),
             data in proptest::collection::vec(proptest::collection::vec(datum(), 10), 3),
         ) {
-            let rules = Rules::new(&[("rule", expression.as_str())]);
-            prop_assume!(rules.is_ok());
-            let rules = rules.unwrap();
+            let rules = Rules::new(&[("rule", expression.as_str())]).unwrap();
             let mut facts = Facts::new(&rules);
             for values in data {
                 for (place, datum) in values.into_iter().enumerate() {
