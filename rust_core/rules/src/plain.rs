@@ -290,6 +290,7 @@ mod tests {
     const OTHER: [&str; 4] = ["size(module.name)", "[1, 0.5]", "1u", "(task.critical ? 1 : 2)"];
     const OPERATORS: [&str; 8] = ["==", "!=", "<", "<=", ">", ">=", "&&", "||"];
     const LISTS: [&str; 5] = ["module.capabilities", "task.features.a", "['x', 1, null, true]", "[]", "module.name"];
+    const TEXTS: [&str; 4] = ["module.name", "task.type", "'x'", "'xyx'"];
     const TESTS: [&str; 3] = ["contains", "startsWith", "endsWith"];
 
     fn expression() -> impl Strategy<Value = String> {
@@ -300,6 +301,8 @@ mod tests {
                 6 => (pair.clone(), select(&OPERATORS[..])).prop_map(|((a, b), operator)| format!("({a} {operator} {b})")),
                 1 => part.clone().prop_map(|a| format!("!({a})")),
                 1 => (part, select(&LISTS[..])).prop_map(|(a, list)| format!("({a} in {list})")),
+                1 => (select(&TEXTS[..]), select(&TEXTS[..]), select(&TESTS[..]))
+                    .prop_map(|(a, b, test)| format!("({a}).{test}({b})")),
                 1 => (pair, select(&TESTS[..])).prop_map(|((a, b), test)| format!("({a}).{test}({b})")),
             ]
         })
@@ -307,15 +310,15 @@ mod tests {
 
     fn datum() -> impl Strategy<Value = Datum<'static>> {
         prop_oneof![
-            Just(Datum::Missing),
-            Just(Datum::Unreadable),
-            Just(Datum::Null),
-            any::<bool>().prop_map(Datum::Flag),
-            select(vec![-1, 0, 1, i64::MAX, 9_007_199_254_740_993]).prop_map(Datum::Int),
-            select(vec![-0.0, 0.0, 0.5, 1.0, 9_007_199_254_740_992.0, f64::NAN]).prop_map(Datum::Double),
-            select(vec!["", "x", "xy", "y", "ß"]).prop_map(Datum::Text),
-            select(vec![&[][..], &[1.0], &[0.5, 1.0], &[f64::NAN]]).prop_map(Datum::Numbers),
-            select(vec![vec![], vec!["x"], vec!["y", "x"]]).prop_map(Datum::Texts),
+            1 => Just(Datum::Missing),
+            1 => Just(Datum::Unreadable),
+            1 => Just(Datum::Null),
+            1 => any::<bool>().prop_map(Datum::Flag),
+            1 => select(vec![-1, 0, 1, i64::MAX, 9_007_199_254_740_993]).prop_map(Datum::Int),
+            1 => select(vec![-0.0, 0.0, 0.5, 1.0, 9_007_199_254_740_992.0, f64::NAN]).prop_map(Datum::Double),
+            5 => select(vec!["", "x", "xy", "y", "ß"]).prop_map(Datum::Text),
+            1 => select(vec![&[][..], &[1.0], &[0.5, 1.0], &[f64::NAN]]).prop_map(Datum::Numbers),
+            1 => select(vec![vec![], vec!["x"], vec!["y", "x"]]).prop_map(Datum::Texts),
         ]
     }
 
