@@ -11,7 +11,7 @@ use cel::parser::Parser;
 use crate::error::RuleError;
 use crate::functions::{FINITE, NEGATE, SIZE, is_known};
 use crate::plain::Plain;
-use crate::slots::{DOUBLE, Part, ROOTS, Slot, Slots, WHOLE};
+use crate::slots::{DOUBLE, Part, ROOTS, Slot, Slots, WHOLE, path_of, text};
 
 /// Rules in one set.
 pub const MAX_RULES: usize = 64;
@@ -375,31 +375,6 @@ impl Compiler<'_> {
     }
 }
 
-/// `a.b["c"]` as a, b, c, if a is one of the three variables.
-fn path_of(expr: &Expr) -> Option<Vec<&str>> {
-    match expr {
-        Expr::Ident(name) if ROOTS.contains(&name.as_str()) => Some(vec![name]),
-        Expr::Select(select) if !select.test => {
-            let mut path = path_of(&select.operand.expr)?;
-            path.push(&select.field);
-            Some(path)
-        }
-        Expr::Call(call) if call.func_name == operators::INDEX && call.args.len() == 2 => {
-            let mut path = path_of(&call.args[0].expr)?;
-            path.push(text(&call.args[1].expr)?);
-            Some(path)
-        }
-        _ => None,
-    }
-}
-
 fn is_arithmetic(name: &str) -> bool {
     ARITHMETIC.contains(&name) || name == NEGATE
-}
-
-fn text(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
-        _ => None,
-    }
 }
