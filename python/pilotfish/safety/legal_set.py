@@ -1,22 +1,25 @@
 """Which candidates may take a task at all. What is removed here never reaches the core, and is refused by the guard."""
 
-import time
-from collections.abc import Callable, Container, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
 from pilotfish._core import RuleSet
 from pilotfish.codes import Mode, Reason
 from pilotfish.request import Module, Removal, Request
 from pilotfish.safety.constraints import EVERY, NONE, Constraints
 
-Breaks = Callable[[Module], bool]
-"""True for a module that breaks a rule."""
+Modules: TypeAlias = Sequence[Module]
+Broken: TypeAlias = Sequence[bool]
+"""For each module whether it breaks a rule. Built by comprehensions: a call for each module takes twice as long."""
 
 PRIORITY: Final = "task.priority"
 """The reserved feature that holds a tenth of the priority."""
 
 
 _MODE_NAMES: Final = {mode: mode.name.lower() for mode in Mode}
+_HOUR_US: Final = 3_600_000_000
+_EPOCH_WEEKDAY: Final = 3
+"""1970-01-01 was a Thursday."""
 
 
 class Asked(NamedTuple):
@@ -33,8 +36,8 @@ class Rule(NamedTuple):
     reason: Reason
     id: str
     """Its name in the configuration; empty: a rule of the request itself."""
-    test: Callable[[Request, Constraints], Breaks | None]
-    """Looks at the request; returns a test of modules, or None if the rule does not apply."""
+    test: Callable[[Request, Modules, Constraints], Broken | None]
+    """Looks at each of the modules by itself; None: the rule does not apply to the request."""
 
 
 def _lacks(required: tuple[str, ...], present: Container[str]) -> bool:
@@ -44,68 +47,71 @@ def _lacks(required: tuple[str, ...], present: Container[str]) -> bool:
     return False
 
 
-def _denied(request: Request, _: Constraints) -> Breaks | None:
+def _denied(request: Request, modules: Modules, _: Constraints) -> Broken | None:
     if not request.denied_modules:
         return None
     denied = frozenset(request.denied_modules)
-    return lambda module: module.name in denied
+    return [module.name in denied for module in modules]
 
 
-def _not_allowed(request: Request, _: Constraints) -> Breaks | None:
+def _not_allowed(request: Request, modules: Modules, _: Constraints) -> Broken | None:
     if not request.allowed_modules:
         return None
     allowed = frozenset(request.allowed_modules)
-    return lambda module: module.name not in allowed
+    return [module.name not in allowed for module in modules]
 
 
-def _missing_capability(request: Request, _: Constraints) -> Breaks | None:
+def _missing_capability(request: Request, modules: Modules, _: Constraints) -> Broken | None:
     required = request.task.required_capabilities
-    return (lambda module: _lacks(required, module.capabilities)) if required else None
+    if len(required) == 1:
+        (name,) = required
+        return [name not in module.capabilities for module in modules]
+    return [_lacks(required, module.capabilities) for module in modules] if required else None
 
 
-def _data_too_large(request: Request, _: Constraints) -> Breaks | None:
+def _data_too_large(request: Request, modules: Modules, _: Constraints) -> Broken | None:
     size = request.task.data_size_bytes
     if size is None:
         return None
-    return lambda module: module.max_data_size_bytes is not None and size > module.max_data_size_bytes
+    return [module.max_data_size_bytes is not None and size > module.max_data_size_bytes for module in modules]
 
 
-def _missing_feature(request: Request, _: Constraints) -> Breaks | None:
-    if not any([module.required_features for module in request.candidates]):  # noqa: C419  a list is twice as fast
-        return None
+def _missing_feature(request: Request, modules: Modules, _: Constraints) -> Broken | None:
+    required = [module.required_features for module in modules]
     features = request.task.features
-    return lambda module: _lacks(module.required_features, features)
+    return [_lacks(names, features) for names in required] if any(required) else None
 
 
-def _not_repeatable(request: Request, _: Constraints) -> Breaks | None:
-    return (lambda _: True) if request.task.non_idempotent and request.task.attempt > 1 else None
+def _not_repeatable(request: Request, modules: Modules, _: Constraints) -> Broken | None:
+    return [True] * len(modules) if request.task.non_idempotent and request.task.attempt > 1 else None
 
 
-def _denied_here(_: Request, constraints: Constraints) -> Breaks | None:
+def _denied_here(_: Request, modules: Modules, constraints: Constraints) -> Broken | None:
     denied = constraints.denied_modules
-    return (lambda module: module.name in denied) if denied else None
+    return [module.name in denied for module in modules] if denied else None
 
 
-def _not_allowed_here(_: Request, constraints: Constraints) -> Breaks | None:
+def _not_allowed_here(_: Request, modules: Modules, constraints: Constraints) -> Broken | None:
     allowed = constraints.allowed_modules
-    return (lambda module: module.name not in allowed) if allowed else None
+    return [module.name not in allowed for module in modules] if allowed else None
 
 
-def _banned(request: Request, constraints: Constraints) -> Breaks | None:
-    if not constraints.bans:
-        return None
-    banned = {*constraints.bans.get(EVERY, ()), *constraints.bans.get(request.task.type, ())}
-    return (lambda module: module.name in banned) if banned else None
+def _banned(request: Request, modules: Modules, constraints: Constraints) -> Broken | None:
+    bans = constraints.bans
+    banned = (*bans.get(EVERY, ()), *bans.get(request.task.type, ()))
+    return [module.name in banned for module in modules] if banned else None
 
 
-def _data_too_large_here(request: Request, constraints: Constraints) -> Breaks | None:
+def _data_too_large_here(request: Request, modules: Modules, constraints: Constraints) -> Broken | None:
     size, limits = request.task.data_size_bytes, constraints.max_data_size_bytes
-    return (lambda module: size > limits.get(module.name, size)) if limits and size is not None else None
+    return [size > limits.get(module.name, size) for module in modules] if limits and size is not None else None
 
 
-def _deadline_too_short(request: Request, constraints: Constraints) -> Breaks | None:
+def _deadline_too_short(request: Request, modules: Modules, constraints: Constraints) -> Broken | None:
     deadline_s, needs = request.task.deadline_s, constraints.min_deadline_s
-    return (lambda module: deadline_s < needs.get(module.name, 0.0)) if needs and deadline_s is not None else None
+    return (
+        [deadline_s < needs.get(module.name, 0.0) for module in modules] if needs and deadline_s is not None else None
+    )
 
 
 RULES: Final = (
@@ -143,7 +149,10 @@ class Legality:
         self.constraints = constraints
         self._rules = RuleSet(list(constraints.rules.items())) if constraints.rules else None
         self._rule_ids = tuple(constraints.rules)
-        self._asked: Final = tuple(rule for rule in RULES if not rule.id or getattr(constraints, _field(rule)))
+        # Plain tuples: they are unpacked faster than named ones.
+        self._asked: Final = tuple(
+            (rule.reason, rule.id, rule.test) for rule in RULES if not rule.id or getattr(constraints, _field(rule))
+        )
 
     def is_critical(self, request: Request) -> bool:
         """Return whether nothing may be explored on this task."""
@@ -155,51 +164,40 @@ class Legality:
 
     def split(self, request: Request, asked: Asked) -> tuple[tuple[int, ...], tuple[Removal, ...]]:
         """Return the indices of the legal candidates in declared order, and each removed one with its reason."""
-        candidates = request.candidates
-        tests = self._tests(request)
-        if not tests and self._rules is None:  # most requests
-            return tuple(range(len(candidates))), ()
-        legal: list[int] = []
-        removed: list[Removal] = []
-        for index, module in enumerate(candidates):
-            for reason, rule, breaks in tests:
-                if breaks(module):
-                    removed.append(Removal(index, int(reason), rule))
-                    break
-            else:
-                legal.append(index)
+        candidates, constraints = request.candidates, self.constraints
+        first: dict[int, Removal] = {}
+        for reason, rule, test in self._asked:
+            broken = test(request, candidates, constraints)
+            if broken and True in broken:
+                for index, is_broken in enumerate(broken):
+                    if is_broken and index not in first:
+                        first[index] = Removal(index, int(reason), rule)
+        legal = [index for index in range(len(candidates)) if index not in first]
+        removed = [first[index] for index in sorted(first)]
         if self._rules is None or not legal:
             return tuple(legal), tuple(removed)
         violated = self._violations(request, [candidates[index] for index in legal], asked)
         if max(violated) < 0:  # most requests
             return tuple(legal), tuple(removed)
-        for index, broken in zip(legal, violated, strict=True):
-            if broken >= 0:
-                removed.append(Removal(index, int(Reason.RULE_VIOLATED), self._rule_ids[broken]))
-        kept = [index for index, broken in zip(legal, violated, strict=True) if broken < 0]
+        for index, place in zip(legal, violated, strict=True):
+            if place >= 0:
+                removed.append(Removal(index, int(Reason.RULE_VIOLATED), self._rule_ids[place]))
+        kept = [index for index, place in zip(legal, violated, strict=True) if place < 0]
         return tuple(kept), tuple(removed)
 
     def fault_of(self, request: Request, index: int, asked: Asked) -> str:
         """Return the rule that a candidate breaks, in words, or "" if it breaks none: what the guard asks."""
-        module = request.candidates[index]
-        for reason, rule, breaks in self._tests(request):
-            if breaks(module):
+        modules = (request.candidates[index],)
+        for reason, rule, test in self._asked:
+            if True in (test(request, modules, self.constraints) or ()):
                 return f"{reason.name} {rule}".rstrip()
         if self._rules is not None:
-            (rule_index,) = self._violations(request, [module], asked)
+            (rule_index,) = self._violations(request, modules, asked)
             if rule_index >= 0:
                 return f"{Reason.RULE_VIOLATED.name} {self._rule_ids[rule_index]}"
         return ""
 
-    def _tests(self, request: Request) -> list[tuple[Reason, str, Breaks]]:
-        constraints = self.constraints
-        return [
-            (reason, rule, breaks)
-            for reason, rule, test in self._asked
-            if (breaks := test(request, constraints)) is not None
-        ]
-
-    def _violations(self, request: Request, modules: list[Module], asked: Asked) -> list[int]:
+    def _violations(self, request: Request, modules: Modules, asked: Asked) -> list[int]:
         task = request.task
         assert self._rules is not None  # noqa: S101  the callers look
         return self._rules.violations(
@@ -222,11 +220,11 @@ class Legality:
 
 def decision_facts(request: Request, asked: Asked) -> Mapping[str, str | int]:
     """Return what rules see as `decision`: mode, baseline, unit_id, and the hour and weekday (0 is Monday) in UTC."""
-    moment = time.gmtime(asked.time_us // 1_000_000)
+    hours = asked.time_us // _HOUR_US
     return {
         "mode": _MODE_NAMES[asked.mode],
         "baseline": request.baseline_module,
         "unit_id": request.unit_id,
-        "hour": moment.tm_hour,
-        "weekday": moment.tm_wday,
+        "hour": hours % 24,
+        "weekday": (hours // 24 + _EPOCH_WEEKDAY) % 7,
     }

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pilotfish.codes import Source
-from pilotfish.exceptions import NotFoundError, StateError
+from pilotfish.exceptions import NotFoundError, PilotfishError, StateError
 from pilotfish.experience.exposures import Exposure
 from pilotfish.experience.log import now_us
 from pilotfish.experiments.conductor import Conductor
@@ -111,13 +111,13 @@ def rollout_methods(  # noqa: C901  a list of methods
 
 @contextmanager
 def _of_versions() -> Iterator[None]:
-    """Give errors that name no reason the one that they have where versions are handled."""
+    """Give errors that name no reason or rule those that they have where versions are handled."""
     try:
         yield
-    except (NotFoundError, StateError) as error:
-        error.reason = error.reason or (
-            "MODEL_VERSION_NOT_FOUND" if isinstance(error, NotFoundError) else "MODEL_VERSION_REFUSED"
-        )
+    except PilotfishError as error:
+        if isinstance(error, NotFoundError | StateError):
+            absent = isinstance(error, NotFoundError)
+            error.reason = error.reason or ("MODEL_VERSION_NOT_FOUND" if absent else "MODEL_VERSION_REFUSED")
         error.metadata = error.metadata or {"rule": str(error)}
         raise
 

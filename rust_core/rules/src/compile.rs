@@ -10,7 +10,8 @@ use cel::parser::Parser;
 
 use crate::error::RuleError;
 use crate::functions::{FINITE, NEGATE, SIZE, is_known};
-use crate::slots::{DOUBLE, Part, ROOTS, Slot, Slots, WHOLE};
+use crate::plain::Plain;
+use crate::slots::{DOUBLE, Part, ROOTS, Slot, Slots, WHOLE, path_of, text};
 
 /// Rules in one set.
 pub const MAX_RULES: usize = 64;
@@ -57,6 +58,8 @@ const ARITHMETIC: [&str; 5] =
 pub(crate) struct Rule {
     pub id: String,
     pub expression: IdedExpr,
+    /// The same, if it can be evaluated without the library.
+    pub plain: Option<Plain>,
     pub reads_module: bool,
 }
 
@@ -140,7 +143,10 @@ impl Rules {
 
     #[cfg(test)]
     pub(crate) fn of_expression(expression: IdedExpr) -> Self {
-        Self { rules: vec![Rule { id: "given".to_owned(), expression, reads_module: false }], slots: Vec::new() }
+        Self {
+            rules: vec![Rule { id: "given".to_owned(), expression, plain: None, reads_module: false }],
+            slots: Vec::new(),
+        }
     }
 
     pub(crate) fn rule(&self, place: usize) -> Option<&Rule> {
@@ -157,7 +163,9 @@ fn compile<S: AsRef<str>>(pairs: &[(S, S)]) -> Result<Rules, RuleError> {
         let expression = parse(source)
             .and_then(|parsed| compiler.rewritten(parsed, 0))
             .map_err(|fault| RuleError::of_rule(id, &format!("{source:?}"), fault))?;
-        rules.push(Rule { id: id.to_owned(), expression, reads_module: compiler.reads_module });
+        let reads_module = compiler.reads_module;
+        let plain = Plain::of(&expression, &slots.0);
+        rules.push(Rule { id: id.to_owned(), expression, plain, reads_module });
     }
     Ok(Rules { rules, slots: slots.0 })
 }
@@ -367,31 +375,6 @@ impl Compiler<'_> {
     }
 }
 
-/// `a.b["c"]` as a, b, c, if a is one of the three variables.
-fn path_of(expr: &Expr) -> Option<Vec<&str>> {
-    match expr {
-        Expr::Ident(name) if ROOTS.contains(&name.as_str()) => Some(vec![name]),
-        Expr::Select(select) if !select.test => {
-            let mut path = path_of(&select.operand.expr)?;
-            path.push(&select.field);
-            Some(path)
-        }
-        Expr::Call(call) if call.func_name == operators::INDEX && call.args.len() == 2 => {
-            let mut path = path_of(&call.args[0].expr)?;
-            path.push(text(&call.args[1].expr)?);
-            Some(path)
-        }
-        _ => None,
-    }
-}
-
 fn is_arithmetic(name: &str) -> bool {
     ARITHMETIC.contains(&name) || name == NEGATE
-}
-
-fn text(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
-        _ => None,
-    }
 }

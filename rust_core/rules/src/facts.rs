@@ -7,7 +7,7 @@ use cel::common::types::{CelBool, CelDouble, CelInt, CelList, CelNull, CelString
 use cel::common::value::Val;
 use cel::{Context, Value};
 
-use crate::compile::Rules;
+use crate::compile::{Rule, Rules};
 use crate::functions::env;
 
 /// The longest list that a rule reads: `map` and `filter` over a list of n take time n².
@@ -37,45 +37,81 @@ pub enum Datum<'a> {
     Texts(Vec<&'a str>),
 }
 
+/// A [`Datum`] that is kept; one that no rule may read is `Unreadable`.
+#[derive(Debug)]
+pub enum Held {
+    Missing,
+    Unreadable,
+    Null,
+    Flag(bool),
+    Int(i64),
+    Double(f64),
+    Text(String),
+    Numbers(Vec<f64>),
+    Texts(Vec<String>),
+}
+
 /// The values of one call.
 pub struct Facts<'r> {
     rules: &'r Rules,
-    context: Context<'static>,
+    held: Vec<Held>,
+    /// The values for rules that are not plain, as the library has them; made when the first such rule is evaluated.
+    context: Option<Context<'static>>,
+    /// Whether the value at a place is another than that in the context.
+    is_new: Vec<bool>,
 }
 
 impl<'r> Facts<'r> {
     /// Starts a call: no value is there yet.
     #[must_use]
     pub fn new(rules: &'r Rules) -> Self {
-        let mut facts = Self { rules, context: Context::with_env(env()) };
-        for place in 0..rules.slots().len() {
-            facts.set(place, Datum::Missing);
-        }
-        facts
+        let n_slots = rules.slots().len();
+        let held = (0..n_slots).map(|_| Held::Missing).collect();
+        Self { rules, held, context: None, is_new: vec![true; n_slots] }
     }
 
     /// Sets the value of the slot at `place` of [`Rules::slots`]; other places are ignored.
     pub fn set(&mut self, place: usize, datum: Datum<'_>) {
-        let (Some(slot), Context::Root { variables, .. }) = (self.rules.slots().get(place), &mut self.context) else {
-            return;
-        };
-        if slot.is_tested {
-            let has = !matches!(datum, Datum::Missing | Datum::Null);
-            place_value(variables, &slot.presence, Box::new(CelBool::from(has)));
-        }
-        match value(datum) {
-            Some(value) => place_value(variables, &slot.variable, value),
-            None => drop(variables.remove(&slot.variable)),
+        let (Some(held), Some(is_new)) = (self.held.get_mut(place), self.is_new.get_mut(place)) else { return };
+        *is_new = true;
+        match (&mut *held, datum) {
+            // A text of the module before leaves its memory.
+            (Held::Text(text), Datum::Text(new)) => new.clone_into(text),
+            (_, datum) => *held = Held::of(datum),
         }
     }
 
     /// Whether the rule at `place` holds: false too if it cannot be evaluated or is no flag.
     #[must_use]
-    pub fn holds(&self, place: usize) -> bool {
+    pub fn holds(&mut self, place: usize) -> bool {
         let Some(rule) = self.rules.rule(place) else { return false };
+        match rule.plain.as_ref().and_then(|plain| plain.holds(&self.held)) {
+            Some(holds) => holds,
+            None => self.holds_by_library(rule),
+        }
+    }
+
+    /// What the library says: of rules that are not plain, and in tests of all.
+    pub(crate) fn holds_by_library(&mut self, rule: &Rule) -> bool {
+        let context = self.context.get_or_insert_with(|| Context::with_env(env()));
+        if let Context::Root { variables, .. } = context {
+            for ((slot, held), is_new) in self.rules.slots().iter().zip(&self.held).zip(&mut self.is_new) {
+                if !std::mem::take(is_new) {
+                    continue;
+                }
+                if slot.is_tested {
+                    let has = !matches!(held, Held::Missing | Held::Null);
+                    place_value(variables, &slot.presence, Box::new(CelBool::from(has)));
+                }
+                match held.boxed() {
+                    Some(value) => place_value(variables, &slot.variable, value),
+                    None => drop(variables.remove(&slot.variable)),
+                }
+            }
+        }
         // The library is not free of panics. Nothing is changed by an evaluation, so nothing can be left half done.
         let held = catch_unwind(AssertUnwindSafe(|| {
-            let result = Value::resolve_val(&rule.expression, &self.context).ok()?;
+            let result = Value::resolve_val(&rule.expression, context).ok()?;
             result.downcast_ref::<CelBool>().map(|flag| *flag.inner())
         }));
         matches!(held, Ok(Some(true)))
@@ -90,27 +126,38 @@ fn place_value(variables: &mut BTreeMap<String, Box<dyn Val>>, name: &str, value
     }
 }
 
-fn value(datum: Datum<'_>) -> Option<Box<dyn Val>> {
-    Some(match datum {
-        Datum::Null => Box::new(CelNull),
-        Datum::Flag(flag) => Box::new(CelBool::from(flag)),
-        Datum::Int(number) => Box::new(CelInt::from(number)),
-        Datum::Double(number) if number.is_finite() => Box::new(CelDouble::from(number)),
-        Datum::Missing | Datum::Unreadable | Datum::Double(_) => return None,
-        Datum::Text(text) => Box::new(CelString::from(text)),
-        Datum::Numbers(numbers) => {
-            if numbers.len() > MAX_LIST || !numbers.iter().all(|number| number.is_finite()) {
-                return None;
+impl Held {
+    fn of(datum: Datum<'_>) -> Self {
+        match datum {
+            Datum::Missing => Self::Missing,
+            Datum::Null => Self::Null,
+            Datum::Flag(flag) => Self::Flag(flag),
+            Datum::Int(number) => Self::Int(number),
+            Datum::Double(number) if number.is_finite() => Self::Double(number),
+            Datum::Text(text) => Self::Text(text.to_owned()),
+            Datum::Numbers(numbers) if numbers.len() <= MAX_LIST && numbers.iter().all(|number| number.is_finite()) => {
+                Self::Numbers(numbers.to_vec())
             }
-            list(numbers.iter().map(|number| Box::new(CelDouble::from(*number)) as Box<dyn Val>))
-        }
-        Datum::Texts(texts) => {
-            if texts.len() > MAX_LIST {
-                return None;
+            Datum::Texts(texts) if texts.len() <= MAX_LIST => {
+                Self::Texts(texts.into_iter().map(str::to_owned).collect())
             }
-            list(texts.into_iter().map(|text| Box::new(CelString::from(text)) as Box<dyn Val>))
+            Datum::Unreadable | Datum::Double(_) | Datum::Numbers(_) | Datum::Texts(_) => Self::Unreadable,
         }
-    })
+    }
+
+    /// The library's value; `None` if reading it is an error.
+    fn boxed(&self) -> Option<Box<dyn Val>> {
+        Some(match self {
+            Self::Missing | Self::Unreadable => return None,
+            Self::Null => Box::new(CelNull),
+            Self::Flag(flag) => Box::new(CelBool::from(*flag)),
+            Self::Int(number) => Box::new(CelInt::from(*number)),
+            Self::Double(number) => Box::new(CelDouble::from(*number)),
+            Self::Text(text) => Box::new(CelString::from(text.as_str())),
+            Self::Numbers(numbers) => list(numbers.iter().map(|number| Box::new(CelDouble::from(*number)) as _)),
+            Self::Texts(texts) => list(texts.iter().map(|text| Box::new(CelString::from(text.as_str())) as _)),
+        })
+    }
 }
 
 fn list(items: impl Iterator<Item = Box<dyn Val>>) -> Box<dyn Val> {
@@ -133,6 +180,26 @@ mod tests {
         let rules = Rules::new(&[("yes", "true")])?;
         assert!(Facts::new(&rules).holds(0));
         assert!(!Facts::new(&rules).holds(1));
+        Ok(())
+    }
+
+    #[test]
+    fn the_library_sees_what_was_set_between_its_rules() -> Result<(), crate::RuleError> {
+        let rules =
+            Rules::new(&[("large", "module.features.pages + 1.0 > 2.0"), ("plain", "module.features.pages > 1.0")])?;
+        assert!(rules.rule(0).is_some_and(|rule| rule.plain.is_none()));
+        let mut facts = Facts::new(&rules);
+        for (datum, holds) in [
+            (Datum::Double(2.0), true),
+            (Datum::Double(1.0), false),
+            (Datum::Double(3.0), true),
+            (Datum::Missing, false),
+            (Datum::Double(4.0), true),
+            (Datum::Unreadable, false),
+        ] {
+            facts.set(0, datum);
+            assert_eq!((facts.holds(0), facts.holds(1)), (holds, holds));
+        }
         Ok(())
     }
 }

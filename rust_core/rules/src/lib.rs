@@ -18,6 +18,7 @@ mod compile;
 mod error;
 mod facts;
 mod functions;
+mod plain;
 mod slots;
 
 pub use compile::{MAX_DEPTH, MAX_EXPRESSION_BYTES, MAX_RULES, Rules};

@@ -1,5 +1,7 @@
 //! What rules read: each value by its place, so that only what is read need be handed over.
 
+use cel::common::ast::{Expr, LiteralValue, operators};
+
 /// Where a value stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -117,5 +119,30 @@ impl Slots {
             is_tested: false,
         });
         place
+    }
+}
+
+/// `a.b["c"]` as a, b, c, if a is one of the three variables.
+pub fn path_of(expr: &Expr) -> Option<Vec<&str>> {
+    match expr {
+        Expr::Ident(name) if ROOTS.contains(&name.as_str()) => Some(vec![name]),
+        Expr::Select(select) if !select.test => {
+            let mut path = path_of(&select.operand.expr)?;
+            path.push(&select.field);
+            Some(path)
+        }
+        Expr::Call(call) if call.func_name == operators::INDEX && call.args.len() == 2 => {
+            let mut path = path_of(&call.args[0].expr)?;
+            path.push(text(&call.args[1].expr)?);
+            Some(path)
+        }
+        _ => None,
+    }
+}
+
+pub fn text(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
+        _ => None,
     }
 }

@@ -1,14 +1,17 @@
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pilotfish.codes import Mode, Reason
 from pilotfish.exceptions import InvalidInputError
 from pilotfish.request import Module, Removal, Request, Task
 from pilotfish.safety.constraints import NONE, Constraints, read_constraints
-from pilotfish.safety.legal_set import RULES, Asked, Legality
+from pilotfish.safety.legal_set import RULES, Asked, Legality, decision_facts
 
 PDF = Module("pdf", capabilities=("extract", "ocr"), max_data_size_bytes=1000)
 TEXT = Module("text", capabilities=("extract",))
@@ -123,6 +126,20 @@ def test_each_candidate_is_either_legal_or_removed_once() -> None:
 
 def test_each_rule_has_its_own_name() -> None:
     assert len({(rule.reason, rule.id) for rule in RULES}) == len(RULES)
+
+
+@given(st.integers(-(10**15), 10**16))
+def test_hour_and_weekday_are_those_of_the_calendar(time_us: int) -> None:
+    moment = time.gmtime(time_us // 1_000_000)
+    facts = decision_facts(ask(), Asked(Mode.ON, time_us))
+    assert (facts["hour"], facts["weekday"]) == (moment.tm_hour, moment.tm_wday)
+
+
+def test_module_that_breaks_several_rules_is_removed_by_the_first_in_declared_order() -> None:
+    request = ask({"required_capabilities": ("ocr", "extract"), "data_size_bytes": 5000}, denied=("bare", "pdf"))
+    _, removed = Legality(Constraints(denied_modules=("text",), rules=RULE)).split(request, NOON)
+    reasons = [Reason.DENIED, Reason.MISSING_CAPABILITY, Reason.DENIED]
+    assert [(each.index, each.reason, each.rule) for each in removed] == [(i, reasons[i], "") for i in range(3)]
 
 
 def test_malformed_rule_is_refused_with_its_name() -> None:
