@@ -15,6 +15,7 @@
 //! ```
 
 mod compile;
+mod datum;
 mod error;
 mod facts;
 mod functions;
@@ -22,6 +23,7 @@ mod plain;
 mod slots;
 
 pub use compile::{MAX_DEPTH, MAX_EXPRESSION_BYTES, MAX_RULES, Rules};
+pub use datum::{Datum, MAX_LIST};
 pub use error::RuleError;
-pub use facts::{Datum, Facts, MAX_LIST};
+pub use facts::Facts;
 pub use slots::{DECISION_FIELDS, MODULE_FIELDS, Part, Slot, TASK_FIELDS};

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, Expr, LiteralValue, operators};
 
-use crate::facts::Held;
+use crate::datum::Held;
 use crate::slots::Slot;
 
 /// A rule, or a part of one.
@@ -263,7 +263,8 @@ mod tests {
     use proptest::test_runner::RngSeed;
 
     use crate::compile::Rules;
-    use crate::facts::{Datum, Facts};
+    use crate::datum::Datum;
+    use crate::facts::Facts;
 
     const PLAIN: [&str; 20] = [
         "task.type",
