@@ -50,6 +50,7 @@ class ChangeTwin:
         if self.statistic() < 1 / self.alpha:
             return None
         start = max(stream.winner() for stream in (self.everything, *self.modules.values()))[1]
-        blamed = sorted(name for name, stream in self.modules.items() if stream.mean() >= self.alpha**-0.5)
+        is_local = sum(stream.mean() for stream in self.modules.values()) >= self.everything.mean() * (1 - 1e-9)
+        blamed = sorted(name for name, stream in self.modules.items() if is_local and stream.mean() >= self.alpha**-0.5)
         self.everything, self.modules = Stream(), {}
         return self.count - start, blamed

@@ -125,6 +125,28 @@ def test_starting_anew_forgets_the_evidence_and_keeps_the_count() -> None:
     assert (detector.evidence, detector.count) == (0.0, 1)
 
 
+@pytest.mark.parametrize(("n_changed", "expected", "at_least"), [(1, ("m0",), 20), (8, (), 18)])
+def test_an_alarm_names_the_module_that_has_changed_and_none_where_all_have(
+    n_changed: int, expected: tuple[str, ...], at_least: int
+) -> None:
+    """Half of the traffic is one module's, so that it alone has evidence of its own when all of eight begin to fail."""
+    named = []
+    for seed in range(20):
+        random, detector = np.random.default_rng(seed), ChangeDetector(1e-6)
+        alarm, n = None, 0
+        while alarm is None and n < 2_000:
+            module = int(random.choice(8, p=[0.5, *[0.5 / 7] * 7]))
+            chance = 0.2 if n >= 800 and module < n_changed else 0.9
+            utility = float(random.random() < chance)
+            alarm = detector.observe(utility - 0.9, f"m{module}", utility=utility)
+            n += 1
+        assert alarm is not None
+        assert n > 800
+        named.append(tuple(alarm.modules))
+
+    assert named.count(expected) >= at_least
+
+
 def test_alarms_and_detectors_describe_themselves() -> None:
     detector = ChangeDetector(1.0, 0.0)
     assert detector.threshold == pytest.approx(np.log(2))

@@ -9,6 +9,9 @@ use crate::names::Names;
 /// `docs/adr/0009-change-detection.md`.
 const FORGIVEN_DEVIATIONS: f64 = 0.5;
 
+/// What the sum over modules may have lost by being kept up by differences: with one module it is that of all residuals.
+const ROUNDING: f64 = 1e-9;
+
 /// Raises an alarm when residuals leave their mean of zero, with a stated rate of false alarms.
 ///
 /// Source: Shin, Ramdas, Rinaldo, "E-detectors: a nonparametric framework for sequential change detection", 2023
@@ -48,7 +51,9 @@ pub struct Alarm {
     /// How many of the latest observations came after the change, as estimated: >= 1. It is the age of the best bettor (Page's
     /// CUSUM estimate, "Continuous inspection schemes", 1954).
     pub n_after: u64,
-    /// Modules whose own evidence M^m is at least √(1/α), by name; empty if none shows it alone.
+    /// Modules whose own evidence M^m is at least √(1/α), by name, where the modules' evidence is no less than that of all residuals
+    /// together; else empty: any may have changed. Where few have changed the outcomes of the others speak against M^all,
+    /// where all have, no M^m grows as fast.
     pub modules: Vec<String>,
 }
 
@@ -167,13 +172,14 @@ impl ChangeDetector {
         // In the order of names, so that ties are broken alike after a restart.
         let streams =
             self.names.sorted().into_iter().filter_map(|(place, name)| Some((name, self.modules.get(place)?)));
+        let is_local = self.modules_sum >= self.all.mean() * (1.0 - ROUNDING);
         let (mut winner, mut modules) = (self.all.winner(), Vec::new());
         for (name, bets) in streams {
             let own = bets.winner();
             if own.0 > winner.0 {
                 winner = own;
             }
-            if bets.mean() >= blamed_from {
+            if is_local && bets.mean() >= blamed_from {
                 modules.push(name.to_owned());
             }
         }
