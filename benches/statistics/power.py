@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from math import ceil, inf
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -18,6 +18,9 @@ LIMIT: Final = 1.5
 Z_BOTH: Final = Z + 0.841621
 # In fixed samples: what is played.
 PLAYED: Final = 2.5
+Asked: TypeAlias = tuple[str, float | None]
+"""Relation and limit, as in `Figure`."""
+UNASKED: Final[Asked] = ("", None)
 CASES: Final = (
     Rollout(0.5, 0.5, 0.05),
     Rollout(0.05, 0.5, 0.05),
@@ -58,23 +61,24 @@ def measure(rollout: Rollout, runs: int) -> list[Figure]:
     # A learning policy has no formula: it is weak until it has learned. What one look would have needed is counted.
     fixed = single_look([stream.values for stream in seen]) if rollout.learns else planned
     note = f"fixed sample {fixed:,.0f}" + (" as counted" if rollout.learns else "")
-    readings = {
-        "": [stream.excludes_zero_as_served(rollout.share) for stream in seen],
-        ", untuned": [stream.excludes_zero(rollout.untuned()) for stream in seen],
-    }
+    # How it is read, and what is asked of the two rows.
+    as_served = [stream.excludes_zero_as_served(rollout.share) for stream in seen]
+    untuned = [stream.excludes_zero(rollout.untuned()) for stream in seen]
+    readings: tuple[tuple[str, list[int | None], Asked, Asked], ...] = (
+        ("", as_served, ("<=", LIMIT), (">=", WANTED)),
+        (", untuned", untuned, UNASKED, UNASKED),
+    )
     rows = []
-    for how, counts in readings.items():
+    for how, counts, of_half, of_share in readings:
         samples = np.array([inf if count is None else count / fixed for count in counts])
         # Where half have found nothing, all that was played stands for more: a lower bound.
         half, most = (float(np.quantile(samples, part, method="higher")) for part in (0.5, WANTED))
         found = f"80 % found by {most:.2f}" if most < inf else "80 % not found in what was played"
         in_time, error = rate(int((samples <= LIMIT).sum()), runs)
-        half_limit, in_time_limit = (LIMIT, WANTED) if not how else (None, None)
         name, detail = f"{rollout.name}{how}", f"{note}; {found}"
-        half_rule, in_time_rule = ("", "") if how else ("<=", ">=")
         rows += [
-            Figure(STUDY, f"{name}: fixed samples to half", min(half, n / fixed), None, half_rule, half_limit, detail),
-            Figure(STUDY, f"{name}: found in 1.5", in_time, error, in_time_rule, in_time_limit),
+            Figure(STUDY, f"{name}: fixed samples to half", min(half, n / fixed), None, *of_half, detail),
+            Figure(STUDY, f"{name}: found in 1.5", in_time, error, *of_share),
         ]
     return rows
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from benches.quality.stream import Floats
 from pilotfish._core import ConfidenceSequence
-from pilotfish.experiments.sequences import difference_of_sides, opening_length
+from pilotfish.experiments.sequences import difference_of_sides, largest_contrast, opening_length
 
 ALPHA: Final = 0.05
 EXPLORATION: Final = 0.05
@@ -58,7 +58,7 @@ class Rollout(NamedTuple):
 
     def untuned(self) -> ConfidenceSequence:
         """Return the confidence sequence that would read this rollout if nothing were known of it."""
-        bound = max(1 / self.share, 1 / (1 - self.share))
+        bound = largest_contrast(self.share)
         return ConfidenceSequence(-bound, bound, -1.0, 1.0, ALPHA)
 
 

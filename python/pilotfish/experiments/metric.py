@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from pilotfish.experiments.observation import Observation
 from pilotfish.experiments.outcome_ratio import OutcomeRatio
-from pilotfish.experiments.sequences import Sequence, opening_length
+from pilotfish.experiments.sequences import Sequence, largest_contrast, opening_length
 
 
 class MetricEvidence:
@@ -58,7 +58,7 @@ class MetricEvidence:
         interval holds at all times at once, so that moment is as good as any, and a look that comes later must not miss
         it because luck has turned meanwhile."""
         self._share = share
-        self._bound = max(1.0 / share, 1.0 / (1.0 - share))
+        self._bound = largest_contrast(share)
         self.sequence: Sequence | None = None
         """None until the opening is over."""
         self._lay_out = sequence

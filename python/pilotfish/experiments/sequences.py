@@ -56,8 +56,10 @@ MOST_EXPECTED: Final = 1e12
 """The largest count that the core lays out for."""
 
 OPENING: Final = 50
+"""Outcomes of which an opening has at least so many: fewer say little of the spread of utilities."""
+
 OPENING_OF_A_SIDE: Final = 10
-"""Outcomes, on average, of the smaller side: fewer say little of how often the sides differ."""
+"""And on average so many of the smaller side: fewer say little of how often the sides differ."""
 
 SPENT: Final = 0.8
 """Part of alpha that is used. Well laid out, the bound errs nearly as often as it may, and no affordable number of
@@ -65,6 +67,15 @@ runs tells that from too often; 2 or 3 % more of width make the promise one that
 
 _ONE_LOOK: Final = (1.959964 + 0.841621) ** 2
 """A two-sided test at 5 % that looks once has power 80 % after so many times variance / difference² observations."""
+
+
+def largest_contrast(share: float) -> float:
+    """Return what no contrast exceeds (`Observation.contrast`), nor an observation of the difference of two sides.
+
+    Args:
+        share: The policy's share of units, (0, 1).
+    """
+    return max(1.0 / share, 1.0 / (1.0 - share))
 
 
 def opening_length(share: float) -> int:
@@ -92,7 +103,7 @@ def difference_of_sides(
         statistics: Where the sequence comes from.
 
     Returns:
-        For values in ± max(1 / share, 1 / (1 − share)) whose mean is in [−1, 1].
+        For values in ± `largest_contrast` whose mean is in [−1, 1].
     """
     utilities, contrasts = zip(*opening, strict=True) if opening else ((), ())
     # Laplace's two, so that neither mean nor spread is ever taken to be 0; and one outcome of sides that never agree.
@@ -103,6 +114,6 @@ def difference_of_sides(
     mean = sum(seen) / len(seen)
     variance = sum((utility - mean) ** 2 for utility in seen) / len(seen) * square
     difference = max(margin, LIFT * mean * differing)
-    bound = max(1.0 / share, 1.0 / (1.0 - share))
+    bound = largest_contrast(share)
     count = min(max(_ONE_LOOK * variance / difference**2, 1.0), MOST_EXPECTED)
     return statistics.sequence(-bound, bound, -1.0, 1.0, SPENT * alpha, count, sqrt(variance))

@@ -63,9 +63,6 @@ def _not_allowed(request: Request, modules: Modules, _: Constraints) -> Broken |
 
 def _missing_capability(request: Request, modules: Modules, _: Constraints) -> Broken | None:
     required = request.task.required_capabilities
-    if len(required) == 1:
-        (name,) = required
-        return [name not in module.capabilities for module in modules]
     return [_lacks(required, module.capabilities) for module in modules] if required else None
 
 
