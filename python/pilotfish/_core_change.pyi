@@ -16,7 +16,10 @@ class Alarm:
 
     @property
     def modules(self) -> list[str]:
-        """Modules whose own evidence is at least √(1/alpha), in the order of names; empty if none shows it alone."""
+        """Modules whose own evidence is at least √(1/alpha), in the order of names; empty if any may have changed.
+
+        That is where none shows it alone, or where all residuals together show more than the modules one by one.
+        """
 
 @final
 class ChangeDetector:
