@@ -1,7 +1,9 @@
 """What is in force, and how it is changed: on record first, then in one pointer, from the next decision on."""
 
 import logging
+import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +17,13 @@ from pilotfish.engine.recording import Recorder
 from pilotfish.exceptions import PilotfishError, StateError
 from pilotfish.experience.exposures import LIVE, Exposure, append_exposure, exposures
 from pilotfish.experience.log import ExperienceLog
+
+PATIENCE_S: Final = 2.0
+"""How long a change waits while another connection writes, as when the WAL starts over under load. Decisions fall back
+after `BUSY_TIMEOUT_S`, but there is nothing to fall back to for a person who wants to roll back."""
+
+_BREATH_S: Final = 0.002
+"""Between two tries, in which decisions get the log's lock."""
 
 logger = logging.getLogger(__name__)
 
@@ -115,9 +124,20 @@ class Helm:
             after = msgspec.structs.replace(before, **known, **fields)
             policy = self._serving(after.policy or LIVE)
             champion = self._serving(after.control)
-            exposure = append_exposure(self._log, before, after, begins_stage=begins_stage)
+            exposure = self._recorded(before, after, begins_stage=begins_stage)
             self._put_in_force(exposure, policy, champion)
             return exposure
+
+    def _recorded(self, before: Exposure, after: Exposure, *, begins_stage: bool) -> Exposure:
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return append_exposure(self._log, before, after, begins_stage=begins_stage)
+            except sqlite3.OperationalError as error:
+                # The low byte is the kind of error; the rest says where it was met.
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                    raise
+            time.sleep(_BREATH_S)
 
     def _serving(self, name: str) -> Serving | None:
         in_force, live = self._decider.in_force, self._learner.grown.serving

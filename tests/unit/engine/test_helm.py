@@ -1,6 +1,7 @@
 """What is in force: changed on record first, whole, from the next decision on."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from pilotfish._core import Model
 from pilotfish.codes import Mode, Signal, Source
+from pilotfish.engine import helm
 from pilotfish.engine.engine import Engine, EngineSettings
 from pilotfish.engine.folding import fold
 from pilotfish.engine.helm import Kept
@@ -39,6 +41,31 @@ def test_change_that_cannot_be_written_changes_nothing(engine: Engine) -> None:
         engine.helm.change("promote", "ops", "", mode=Mode.OFF)
     assert engine.exposure == before
     engine.log._connection.execute("PRAGMA query_only = 0")  # noqa: SLF001
+
+
+def test_change_waits_while_somebody_else_writes_and_decisions_do_not(engine: Engine) -> None:
+    other = sqlite3.connect(engine.log.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(1) as pool:
+        changed = pool.submit(engine.helm.change, "rollback", "ops", "", mode=Mode.ROLLOUT, rollout_share=0.0)
+        unlogged = [engine.decide(ask(baseline_module="d")) for _ in range(5)]  # each gives the lock its own 10 ms
+        assert not changed.done()
+        other.execute("ROLLBACK")
+        assert changed.result(10).number == engine.exposure.number == 1
+    other.close()
+    assert {(decision.decision_id, decision.source) for decision in unlogged} == {("", Source.FALLBACK)}
+
+
+def test_change_gives_up_when_nobody_else_ends(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(helm, "PATIENCE_S", 0.05)
+    other = sqlite3.connect(engine.log.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    before = engine.exposure
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        engine.helm.change("rollback", "ops", "", mode=Mode.ROLLOUT, rollout_share=0.0)
+    assert engine.exposure == before
+    other.execute("ROLLBACK")
+    other.close()
 
 
 def test_version_that_cannot_be_loaded_changes_nothing(engine: Engine) -> None:
