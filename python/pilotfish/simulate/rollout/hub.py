@@ -18,6 +18,8 @@ WORK_S: Final = 0.002
 """Simulated time of a module's work."""
 FAILURE_S: Final = 0.001
 """Time in which a dead module fails: fast, so that whoever prefers the fast is drawn to it."""
+RATE: Final = 500.0
+"""Tasks per second at most: how many meet a bad version before it is rolled back must not depend on the machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class LoadedHub:
     dead: set[str] = field(default_factory=set)
     """Modules that fail at once."""
     _started_s: float = field(default_factory=time.monotonic)
+    _next_s: float = 0.0
+    """When the next task may begin."""
     _stopping: bool = False
 
     @property
@@ -85,6 +89,7 @@ class LoadedHub:
         candidates = [described(module) for module in self.table.modules]
         usual = names.index(self.baseline)
         for number, request in work:
+            await self._turn()
             if self._stopping:
                 return
             decision = await self.client.select_module(
@@ -109,3 +114,9 @@ class LoadedHub:
                 cost_usd=module.cost_usd(request.query),
                 latency_ms=1e3 * (WORK_S if works else FAILURE_S),
             )
+
+    async def _turn(self) -> None:
+        """Wait for the next task's time; what was missed while the machine was busy is not caught up with."""
+        begin_s = max(self._next_s, self.now_s)
+        self._next_s = begin_s + 1.0 / RATE
+        await asyncio.sleep(begin_s - self.now_s)
