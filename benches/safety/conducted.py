@@ -19,6 +19,7 @@ from pilotfish.engine.specification import model_specification
 from pilotfish.experience import births, constraint_sets, defaults, exposures, log, upkeep
 from pilotfish.experience.exposures import Exposure
 from pilotfish.experiments import conductor as conducting
+from pilotfish.experiments import following
 from pilotfish.experiments.conductor import Conductor
 from pilotfish.experiments.settings import RolloutSettings
 from pilotfish.request import Module, Outcome, Request, Task
@@ -31,7 +32,9 @@ START_US: Final = 1_800_000_000_000_000
 LEARNED: Final = 400
 """Outcomes of each module that a pinned policy has learned: enough to be sure of itself."""
 
-_TELLERS: Final = (births, conducting, constraint_sets, deciding, defaults, engine_module, exposures, log, upkeep)
+_TELLERS: Final = (
+    *(births, conducting, constraint_sets, deciding, defaults, engine_module, exposures, following, log, upkeep),
+)
 """Modules that ask for the wall's time."""
 
 

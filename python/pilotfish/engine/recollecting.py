@@ -35,7 +35,7 @@ def recollect(log: ExperienceLog, safeguards: Safeguards, now_us: int, now_s: fl
     def monotonic_s(time_us: int) -> float:
         return now_s - max(0.0, (now_us - time_us) * 1e-6)  # what is dated later than now came at most now
 
-    for told, rows in retell(log, decision, signal):
+    for told, rows in retell(log, (decision, signal)):
         if rows:
             values = [(row.signal, row.value) for row in rows]
             safeguards.observe(told.module, told.decision_id, values, monotonic_s(rows[0].time_us))

@@ -3,27 +3,20 @@
 import logging
 import sqlite3
 import threading
-from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
-from pilotfish.codes import Mode, Reason
-from pilotfish.engine.deciding import Decision
+from pilotfish.codes import Mode
 from pilotfish.engine.engine import Engine
 from pilotfish.exceptions import ConflictError, InvalidInputError, PilotfishError, StateError
-from pilotfish.experience.exposures import LIVE, Exposure, stage_begin
+from pilotfish.experience.exposures import LIVE, Exposure
 from pilotfish.experience.log import now_us
-from pilotfish.experience.record import LoggedDecision
-from pilotfish.experience.retelling import retell
-from pilotfish.experience.signals import SignalRow
-from pilotfish.experiments.conservative import ConservativeGate
 from pilotfish.experiments.evidence import Evidence
-from pilotfish.experiments.joining import assignment_of, is_assigned, observation_of, was_policy
+from pilotfish.experiments.following import Following
 from pilotfish.experiments.rollout import AUTOMATIC, Action, Kind, RolloutState, promote, restart, step
-from pilotfish.experiments.sequences import CORE
 from pilotfish.experiments.settings import RolloutSettings
-from pilotfish.experiments.verdict import Verdict, judge
+from pilotfish.experiments.verdict import Verdict
 from pilotfish.rewards import RewardFunction
 from pilotfish.training.entry import SnapshotInfo
 from pilotfish.training.registry import Registry
@@ -32,8 +25,6 @@ KEEP_EVERY_US: Final = 86_400 * 1_000_000
 """The live model is kept when another is born, before each promotion, and once a day."""
 INTERVAL_S: Final = 0.25
 """Time between two looks at the evidence: with `settle_s`, what a breach may last once it shows."""
-AWAITED_MAX: Final = 1 << 17
-"""Decisions whose reward the conservative gate waits for; an older one counts as never rewarded: the safe side."""
 
 logger = logging.getLogger(__name__)
 
@@ -51,19 +42,12 @@ class Conductor:
     def __init__(self, engine: Engine, settings: RolloutSettings, rewards: RewardFunction, registry: Registry) -> None:
         self.engine = engine
         self.settings = settings
-        self._rewards = rewards
+        self.following = Following(engine, settings, rewards)
         self._registry = registry
-        self._lock = threading.RLock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pilotfish-conductor", daemon=True)
-        self._awaited: dict[bytes, bool] = {}
         self._changes = engine.counters["change", 0]
         self._kept_birth, self._kept_us = engine.serves.live.birth, now_us()
-        self._begin(engine.exposure)
-        self._recall(engine.exposure)
-        if settings.conservative_loss is not None:
-            engine.hold_back_by(self._may_explore)
-        engine.followers.append(self)
 
     def start(self) -> None:
         """Look at the evidence now and then, on a thread of its own."""
@@ -75,87 +59,11 @@ class Conductor:
         if self._thread.is_alive():
             self._thread.join()
 
-    # -- following -------------------------------------------------------------------------------------------------
-
-    def decided(self, decision: Decision) -> None:
-        """Take in a decision that is on record."""
-        with self._lock:
-            self._look_for_a_new_stage()
-            self._decided(bytes.fromhex(decision.decision_id), decision)
-
-    def happened(self, decision: LoggedDecision, rows: Sequence[SignalRow]) -> None:
-        """Take in the values of one call."""
-        with self._lock:
-            self._look_for_a_new_stage()
-            self._happened(decision, rows)
-
-    def _decided(self, decision_id: bytes, decision: Decision | LoggedDecision) -> None:
-        record = decision.record
-        if record.stage != self._evidence.visit:
-            return
-        self._n_decided += 1
-        self._n_held_back += int(Reason.HELD_BACK) in record.reasons
-        if self._gate is not None:
-            self._gate.served(by_policy=was_policy(record))
-            if len(self._awaited) >= AWAITED_MAX:
-                del self._awaited[next(iter(self._awaited))]
-            self._awaited[decision_id] = was_policy(record)
-        if is_assigned(record):
-            self._evidence.decided(assignment_of(decision_id, record))
-
-    def _happened(self, decision: LoggedDecision, rows: Sequence[SignalRow]) -> None:
-        is_compared = bool(self._evidence.metrics)
-        if decision.record.stage != self._evidence.visit or not (is_compared or self._gate):
-            return  # most outcomes of a sidecar whose policy serves nobody or everybody
-        observation = observation_of(decision, rows, self._rewards)
-        reward = observation.utilities.get("reward")
-        by_policy = None if reward is None else self._awaited.pop(decision.decision_id, None)
-        if self._gate is not None and reward is not None and by_policy is not None:
-            self._gate.rewarded(reward, by_policy=by_policy)
-        if is_assigned(decision.record):
-            self._evidence.observe(observation)
-
-    def _look_for_a_new_stage(self) -> None:
-        exposure = self.engine.exposure
-        if exposure.stage != self._evidence.visit:
-            self._begin(exposure)
-
-    def _begin(self, exposure: Exposure) -> None:
-        self._evidence = Evidence(exposure.stage, exposure.share, self.settings, CORE)
-        loss = self.settings.conservative_loss
-        self._gate = None if loss is None else ConservativeGate(loss, CORE)
-        self._awaited.clear()
-        self._n_decided = self._n_held_back = 0
-
-    def _recall(self, exposure: Exposure) -> None:
-        """Take in again what the log holds of the present stage."""
-        if not 0.0 < exposure.share < 1.0 and self._gate is None:
-            return
-        log = self.engine.log
-        for decision, rows in retell(log, *stage_begin(log, exposure)):
-            if rows:
-                self._happened(decision, rows)
-            else:
-                self._decided(decision.decision_id, decision)
-
-    def _may_explore(self) -> bool:
-        with self._lock:
-            self._look_for_a_new_stage()
-            return self._gate is None or self._gate.may_explore()
-
-    @property
-    def held_back_share(self) -> float:
-        """Share of the stage's decisions that the conservative gate gave to the control."""
-        return self._n_held_back / self._n_decided if self._n_decided else 0.0
-
     # -- judging ---------------------------------------------------------------------------------------------------
 
     def verdict(self) -> tuple[Exposure, Verdict, Evidence]:
         """Return what is in force, what its stage has shown, and the evidence, not to be changed."""
-        with self._lock:
-            self._look_for_a_new_stage()
-            self._evidence.settle(now_us())
-            return self.engine.exposure, judge(self._evidence), self._evidence
+        return self.following.judged()
 
     def tick(self) -> Exposure | None:
         """Look at the evidence; return what is in force if that changed it.
@@ -164,6 +72,7 @@ class Conductor:
             StateError: Somebody has changed what is in force meanwhile; that stands.
             sqlite3.Error: The log cannot be written; nothing has changed, and the next look tries again.
         """
+        self.following.recall(self._stopping)
         changed = self._judge()
         self._keep_now_and_then()  # last: a slow disk must not hold up a rollback
         return changed
@@ -204,13 +113,14 @@ class Conductor:
         return changed
 
     def _run(self) -> None:
-        while not self._stopping.wait(INTERVAL_S):
+        while not self._stopping.is_set():
             try:
                 self.tick()
             except (PilotfishError, sqlite3.Error, OSError) as error:
                 logger.warning("the rollout stays as it is, will look again: %s", error)
             except Exception:
                 logger.exception("the rollout stays as it is, will look again")
+            self._stopping.wait(INTERVAL_S)
 
     # -- operators -------------------------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ def rollout_methods(  # noqa: C901  a list of methods
         response = control.GetRolloutResponse(
             verdict=str(verdict.judgement) if verdict.rows else "none",
             verdict_reasons=verdict.reasons,
-            held_back_share=conductor.held_back_share,
+            held_back_share=conductor.following.held_back_share,
             next_share=conductor.settings.next_stage(exposure.share) or 0.0,
             decision_counts={source.name.lower(): engine.counters["decision", source] for source in Source},
         )

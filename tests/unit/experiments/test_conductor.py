@@ -1,9 +1,7 @@
 """A real engine is conducted: evidence comes from its decisions and outcomes, and changes rest on evidence alone."""
 
 import json
-import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,71 +9,18 @@ import pytest
 
 from pilotfish.codes import Mode, Reason, Signal, Source
 from pilotfish.engine.deciding import Decision
-from pilotfish.engine.engine import Engine, EngineSettings
-from pilotfish.engine.helm import Kept
 from pilotfish.exceptions import InvalidInputError, NotFoundError, StateError
 from pilotfish.experience.exposures import Exposure
-from pilotfish.experience.log import now_us
 from pilotfish.experience.record import LoggedDecision
 from pilotfish.experience.signals import SignalRow
 from pilotfish.experiments import conductor as conducting
 from pilotfish.experiments.conductor import Conductor
 from pilotfish.experiments.conservative import ConservativeGate
 from pilotfish.experiments.evidence import Evidence
-from pilotfish.experiments.settings import RolloutSettings
 from pilotfish.experiments.verdict import Judgement
-from pilotfish.request import Module, Outcome, Request, Task
-from pilotfish.rewards import RewardFunction
+from pilotfish.request import Outcome
 from pilotfish.training.registry import Registry
-
-PLAN = RolloutSettings(
-    stages=(0.25, 0.5, 1.0),
-    guardrails={"reward": 0.05, "completion": 0.05},
-    min_outcomes=30,
-    min_stage_s=0.0,
-    settle_s=0.0,
-    outcome_window_s=0.0,
-)
-MODULES = (Module("good"), Module("bad"))
-
-
-@contextmanager
-def conducted(
-    directory: Path, settings: RolloutSettings = PLAN, mode: Mode = Mode.ROLLOUT, share: float = 0.5
-) -> Iterator[Conductor]:
-    """Open an engine that learns nothing, so that its policy takes either module half of the time, and conduct it."""
-    registry = Registry(directory / "models")
-
-    def load_kept(version: str) -> Kept:
-        model, info = registry.load(version)
-        return Kept(model, info.birth)
-
-    engine = Engine(directory, EngineSettings(mode=mode, rollout_share=share, growth="off"), load_kept=load_kept)
-    try:
-        if not engine.exposure.paused:
-            engine.helm.change("pause_learning", "test", "", paused=True)
-        yield Conductor(engine, settings, RewardFunction(), registry)
-    finally:
-        engine.close()
-
-
-def decide(conductor: Conductor, name: str, baseline: str) -> Decision:
-    return conductor.engine.decide(Request(Task("t"), MODULES, baseline_module=baseline, unit_id=name))
-
-
-def report(conductor: Conductor, decision: Decision, completion: float | None = None) -> None:
-    if completion is None:
-        completion = 1.0 if decision.module == "good" else 0.5
-    conductor.engine.record_outcome(Outcome({Signal.COMPLETION: completion}, decision.decision_id))
-
-
-def traffic(conductor: Conductor, count: int, baseline: str, first: int = 0) -> list[Decision]:
-    """Answer so many units and report of each at once: `good` does twice as well, `bad` trips no breaker."""
-    decisions = []
-    for i in range(first, first + count):
-        decisions.append(decide(conductor, f"u{i}", baseline))
-        report(conductor, decisions[-1])
-    return decisions
+from tests.unit.experiments.conducted import PLAN, conducted, decide, report, traffic
 
 
 def evidence_of(conductor: Conductor) -> Evidence:
@@ -124,40 +69,6 @@ def test_a_breach_takes_everything_away_and_holds(tmp_path: Path) -> None:
         with pytest.raises(StateError, match="the rollout is held, resume it first") as refused:
             conductor.promote("ops", "again")
         assert refused.value.reason == "PROMOTION_REFUSED"
-
-
-def test_restart_in_the_middle_of_a_stage_gives_the_same_verdict_bit_for_bit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Outcomes wait and come in another order than decisions, in parts and some twice; in the end all have settled.
-    monkeypatch.setattr(conducting, "now_us", lambda: now_us() + 3_600_000_000)
-    plan = msgspec.structs.replace(PLAN, settle_s=0.02, outcome_window_s=1.0, min_stage_s=1.0)
-    rng = random.Random(7)
-    with conducted(tmp_path, plan) as conductor:
-        conductor.engine.helm.change("set_mode", "ops", "", rollout_share=0.4)
-        waiting: list[Decision] = []
-        for i in range(200):
-            waiting.append(decide(conductor, f"u{rng.randrange(150)}", "bad"))
-            while waiting and rng.random() < 0.55:
-                decision = waiting.pop(rng.randrange(len(waiting)))
-                report(conductor, decision)
-                quality = Outcome({Signal.QUALITY: rng.random()}, decision.decision_id)
-                for _ in range(rng.randrange(3)):
-                    conductor.engine.record_outcome(quality)
-            if i == 100:
-                conductor.hold("ops", "lunch", hold=True)  # changes no stage
-        exposure, before, evidence = conductor.verdict()
-
-    assert (exposure.stage, exposure.number) == (2, 3)
-    with conducted(tmp_path, plan) as conductor:
-        exposure_again, again, evidence_again = conductor.verdict()
-
-    assert exposure_again == exposure
-    assert again.plain() == before.plain()
-    assert before.rows[0].policy_count > 20
-    assert (
-        (evidence_again.n_decisions, evidence_again.active_s) == (evidence.n_decisions, evidence.active_s) != (0, 0.0)
-    )
 
 
 def test_what_a_later_stage_is_told_of_an_earlier_one_does_not_count(tmp_path: Path) -> None:
@@ -248,22 +159,6 @@ def test_the_gate_gives_its_decisions_to_the_baseline_with_certainty(tmp_path: P
             twin.rewarded(reward, by_policy=may_explore)
 
     assert 20 < held_back < 60
-
-
-def test_the_gate_remembers_over_a_restart(tmp_path: Path) -> None:
-    plan = msgspec.structs.replace(PLAN, conservative_loss=0.5)
-    with conducted(tmp_path, plan, mode=Mode.ON) as conductor:
-        for i in range(41):
-            report(conductor, decide(conductor, f"u{i}", "good"), 0.25)
-        before = conductor._gate  # noqa: SLF001
-        assert before is not None
-        known = (before.n_control, before.n_policy, before.policy_reward, before.missing())
-
-    with conducted(tmp_path, plan, mode=Mode.ON) as conductor:
-        after = conductor._gate  # noqa: SLF001
-        assert after is not None
-        assert (after.n_control, after.n_policy, after.policy_reward, after.missing()) == known
-        assert min(known[:2]) > 5
 
 
 def test_an_outcome_that_comes_twice_counts_once(tmp_path: Path) -> None:
