@@ -325,9 +325,9 @@ def explorer_explores(explorer: bytes) -> bool:
     """Return whether any action but those with the best score can ever have a probability.
 
     False for floor 0 with a rule that gives everything to the best whatever the scores and uncertainties are: greedy,
-    ε-greedy with ε = 0, and Thompson or soft UCB with scale 0. No other policy can be evaluated from what such a one
-    logs. True is no promise of support: with floor 0, softmax, soft UCB, Thompson and the adaptive inverse gap give
-    probability 0 to an action that is far enough behind.
+    ε-greedy with ε = 0, and Thompson, information ratio or soft UCB with scale 0. No other policy can be evaluated from
+    what such a one logs. True is no promise of support: with floor 0, softmax, soft UCB, Thompson, information ratio
+    and the adaptive inverse gap give 0 to an action that is far enough behind.
 
     Args:
         explorer: JSON as under `explorer` in a specification.

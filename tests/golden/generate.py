@@ -17,6 +17,7 @@ from tests.unit.core.models import Vector, doubles, encoded_model, numbers, spec
 from tests.unit.core.test_explorers import (
     CASES,
     ensemble_by_numpy,
+    information_ratio_by_scipy,
     soft_ucb_by_numpy,
     softmax_by_numpy,
     thompson_by_scipy,
@@ -24,16 +25,19 @@ from tests.unit.core.test_explorers import (
 from tests.unit.core.test_posterior import MODULES, DenseTwin, vectors
 
 FOLDER = Path(__file__).parent
+TOLERANCES = {"thompson": 1e-4, "information_ratio": 1e-3}
+"""Of those whose integrals are a quadrature of few points."""
 
 
 def explorer_vectors() -> list[dict[str, Any]]:
-    """Thompson's probabilities from SciPy, the others' from their formulas."""
+    """Probabilities from SciPy's integrals or from formulas."""
     cases: list[dict[str, Any]] = []
     for seed, make in enumerate(CASES.values()):
         scores, deviations = make(np.random.default_rng(100 + seed))
         given = {"scores": scores.tolist(), "uncertainties": deviations.tolist()}
         n_actions = len(scores)
         expected = {"thompson": 0.98 * thompson_by_scipy(scores, deviations) + 0.02 / n_actions}
+        expected["information_ratio"] = 0.98 * information_ratio_by_scipy(scores, deviations) + 0.02 / n_actions
         best = np.arange(n_actions) == scores.argmax()
         gaps = np.where(best, 0.0, 1 / (n_actions + 10.0 * (scores.max() - scores)))
         expected["inverse_gap"] = np.where(best, 1 - gaps.sum(), gaps)
@@ -44,6 +48,7 @@ def explorer_vectors() -> list[dict[str, Any]]:
         expected["ensemble"] = 0.9 * ensemble_by_numpy(scores, deviations) + 0.1 / n_actions
         settings: dict[str, dict[str, Any]] = {
             "thompson": {"kind": "thompson", "scale": 1.0, "floor": 0.02},
+            "information_ratio": {"kind": "information_ratio", "scale": 1.0, "floor": 0.02},
             "inverse_gap": {"kind": "inverse_gap", "gamma": 10.0, "floor": 0.0},
             "epsilon_greedy": {"kind": "epsilon_greedy", "epsilon": 0.1, "floor": 0.0},
             "greedy": {"kind": "greedy"},
@@ -56,7 +61,7 @@ def explorer_vectors() -> list[dict[str, Any]]:
                 "explorer": settings[name],
                 **given,
                 "pmf": pmf.tolist(),
-                "tolerance": 1e-4 if name == "thompson" else 1e-12,
+                "tolerance": TOLERANCES.get(name, 1e-12),
             }
             for name, pmf in expected.items()
         ]

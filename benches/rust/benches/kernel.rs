@@ -7,7 +7,7 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use pilotfish_benches::{Stream, learned, names, spec, vector};
 use pilotfish_kernel::encoders::{Item, Module, Task, Value};
-use pilotfish_kernel::explorers::{DEFAULTS, Explorer, Observed, ThompsonScratch};
+use pilotfish_kernel::explorers::{DEFAULTS, Explorer, ExplorerScratch, Observed};
 use pilotfish_kernel::{Fields, Happened, Scratch};
 
 const SEED: [u8; 16] = [7; 16];
@@ -78,7 +78,7 @@ fn explore(criterion: &mut Criterion) {
             let mut stream = Stream(11);
             let scores: Vec<f64> = stream.by_ref().take(n_actions).collect();
             let uncertainties: Vec<f64> = stream.map(|u| 0.05 + 0.4 * u).take(n_actions).collect();
-            let (mut scratch, mut pmf) = (ThompsonScratch::default(), Vec::new());
+            let (mut scratch, mut pmf) = (ExplorerScratch::default(), Vec::new());
             // Once outside: a bench that a filter skips does not run.
             explorer.pmf(&scores, &uncertainties, Observed::alike(0.0), &mut scratch, &mut pmf).unwrap();
             group.bench_function(BenchmarkId::new(name, n_actions), |bencher| {

@@ -1,6 +1,6 @@
 //! Explorers and sampling on their own: for tests, evaluation and the conformance suite.
 
-use pilotfish_kernel::explorers::{DEFAULTS, Explorer, Observed, ThompsonScratch};
+use pilotfish_kernel::explorers::{DEFAULTS, Explorer, ExplorerScratch, Observed};
 use pilotfish_kernel::{Fields, pmf};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -22,7 +22,7 @@ pub fn explore<'py>(
     read_vector("scores", scores, &mut score_values)?;
     read_vector("uncertainties", uncertainties, &mut uncertainty_values)?;
     read(py, explorer)?
-        .pmf(&score_values, &uncertainty_values, Observed::alike(n_observed), &mut ThompsonScratch::default(), &mut pmf)
+        .pmf(&score_values, &uncertainty_values, Observed::alike(n_observed), &mut ExplorerScratch::default(), &mut pmf)
         .map_err(|error| to_py(py, &error))?;
     to_bytes(py, &pmf)
 }

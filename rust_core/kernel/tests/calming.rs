@@ -5,7 +5,7 @@
 mod support;
 
 use pilotfish_kernel::encoders::{Module, Task};
-use pilotfish_kernel::explorers::{Observed, ThompsonScratch};
+use pilotfish_kernel::explorers::{ExplorerScratch, Observed};
 use pilotfish_kernel::{Happened, Model, Scratch};
 use support::spec;
 
@@ -36,7 +36,7 @@ fn counts_as(model: &Model, names: &[&str], weights: [f64; 2], each: &[f64]) {
     let modules: Vec<Module<'_>> = names.iter().map(|name| offered(name)).collect();
     model.decide(&[7; 16], &TASK, &modules, &weights, &mut scratch).unwrap();
     let expected = |each: &[f64]| {
-        let (mut pmf, mut space) = (Vec::new(), ThompsonScratch::default());
+        let (mut pmf, mut space) = (Vec::new(), ExplorerScratch::default());
         let observed = Observed { total: 0.0, each };
         model.spec().explorer.pmf(scratch.scores(), scratch.uncertainties(), observed, &mut space, &mut pmf).unwrap();
         pmf

@@ -3,7 +3,7 @@
 #![allow(clippy::float_cmp, reason = "frozen vectors are frozen to the bit")]
 
 use pilotfish_kernel::encoders::{Item, Module, Task, Value};
-use pilotfish_kernel::explorers::{Explorer, Observed, ThompsonScratch};
+use pilotfish_kernel::explorers::{Explorer, ExplorerScratch, Observed};
 use pilotfish_kernel::{Fields, Happened, Model, Scratch, pmf};
 use serde_json::Value as Json;
 
@@ -80,7 +80,7 @@ fn explorers_agree_with_their_oracle() {
         let explorer = Explorer::from_fields(fields).unwrap();
         let (scores, uncertainties) = (numbers(&case["scores"]), numbers(&case["uncertainties"]));
         let mut pmf = Vec::new();
-        explorer.pmf(&scores, &uncertainties, Observed::alike(0.0), &mut ThompsonScratch::default(), &mut pmf).unwrap();
+        explorer.pmf(&scores, &uncertainties, Observed::alike(0.0), &mut ExplorerScratch::default(), &mut pmf).unwrap();
         close(&pmf, &numbers(&case["pmf"]), case["tolerance"].as_f64().unwrap());
     }
 }

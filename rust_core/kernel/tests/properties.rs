@@ -5,7 +5,7 @@
 mod support;
 
 use pilotfish_kernel::encoders::{Item, Module as Candidate, Task, Value};
-use pilotfish_kernel::explorers::{DEFAULTS, Explorer, Observed, ThompsonScratch};
+use pilotfish_kernel::explorers::{DEFAULTS, Explorer, ExplorerScratch, Observed};
 use pilotfish_kernel::{Fields, Model, Scratch, pmf};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -16,10 +16,11 @@ fn config(cases: u32) -> Config {
 }
 
 /// Settings that take another way through their rule than the default does.
-const VARIANTS: [&str; 3] = [
+const VARIANTS: [&str; 4] = [
     r#"{"kind":"inverse_gap","gamma":10.0,"floor":0.0}"#,
     r#"{"kind":"soft_ucb","scale":0.5,"softness":2.0,"floor":0.0}"#,
     r#"{"kind":"thompson","scale":0.0,"floor":0.0}"#,
+    r#"{"kind":"information_ratio","scale":1.0,"floor":0.0}"#,
 ];
 
 fn explorers() -> Vec<Explorer> {
@@ -29,7 +30,7 @@ fn explorers() -> Vec<Explorer> {
 
 fn probabilities(explorer: &Explorer, scores: &[f64], uncertainties: &[f64]) -> Vec<f64> {
     let mut pmf = Vec::new();
-    explorer.pmf(scores, uncertainties, Observed::alike(0.0), &mut ThompsonScratch::default(), &mut pmf).unwrap();
+    explorer.pmf(scores, uncertainties, Observed::alike(0.0), &mut ExplorerScratch::default(), &mut pmf).unwrap();
     pmf
 }
 
@@ -116,7 +117,7 @@ proptest! {
     fn who_does_without_uncertainties_gives_the_same_bits_without_them_and_others_refuse(scored in scored()) {
         let (scores, uncertainties): (Vec<f64>, Vec<f64>) = scored.into_iter().unzip();
         for explorer in explorers() {
-            let (mut scratch, mut pmf) = (ThompsonScratch::default(), Vec::new());
+            let (mut scratch, mut pmf) = (ExplorerScratch::default(), Vec::new());
             let given = explorer.pmf(&scores, &[], Observed::alike(0.0), &mut scratch, &mut pmf);
             if explorer.needs_uncertainties() {
                 let rule = format!("len(uncertainties) == 0, must be {}, one per score", scores.len());

@@ -1,4 +1,4 @@
-"""Explorers against their formulas, and Thompson's probabilities against SciPy's quadrature."""
+"""Explorers against their formulas, and those that ask which action is the best against SciPy's quadrature."""
 
 import json
 from collections.abc import Callable
@@ -20,23 +20,36 @@ def explorer(kind: str, floor: float = 0.0, **settings: float) -> Explore:
     return lambda scores, uncertainties: numbers(explore(setting, doubles(scores), doubles(uncertainties)))
 
 
-def thompson_by_scipy(scores: Vector, deviations: Vector) -> Vector:
-    """∫ φ_a(t) Π_{b≠a} Φ_b(t) dt by adaptive quadrature, told where the narrow parts are."""
+def winner_by_scipy(scores: Vector, deviations: Vector) -> tuple[Vector, Vector]:
+    """∫ φ_a(t) Π_{b≠a} Φ_b(t) dt, and of t times that, by adaptive quadrature, told where the narrow parts are."""
     points = np.unique(np.concatenate([scores + width * deviations for width in (-4, -2, -1, 0, 1, 2, 4)]))
     low, high = (scores - 9 * deviations).max(), (scores + 9 * deviations).max()
     inside = [float(point) for point in points if low < point < high]
 
-    def probability(action: int) -> float:
+    def integral(action: int, power: int) -> float:
         others = np.arange(len(scores)) != action
 
         def integrand(t: float) -> float:
             rest = norm.cdf((t - scores[others]) / deviations[others]).prod()
-            return float(norm.pdf(t, scores[action], deviations[action]) * rest)
+            return float(t**power * norm.pdf(t, scores[action], deviations[action]) * rest)
 
         value, _ = quad(integrand, low, high, points=inside, limit=50 + 10 * len(inside), epsabs=1e-8)
         return float(value)
 
-    return np.array([probability(action) for action in range(len(scores))])
+    actions = range(len(scores))
+    return np.array([integral(action, 0) for action in actions]), np.array([integral(action, 1) for action in actions])
+
+
+def thompson_by_scipy(scores: Vector, deviations: Vector) -> Vector:
+    return winner_by_scipy(scores, deviations)[0]
+
+
+def information_ratio_by_scipy(scores: Vector, deviations: Vector) -> Vector:
+    """Russo and Van Roy's ratio of each action, with "is it the best" for "which is the best"."""
+    probability, moment = winner_by_scipy(scores, deviations)
+    explained = (moment / probability - scores) ** 2 * probability / (1 - probability)
+    weights = explained / (moment.sum() - scores) ** 2
+    return np.asarray(weights / weights.sum())
 
 
 CASES: dict[str, Callable[[np.random.Generator], tuple[Vector, Vector]]] = {
@@ -54,6 +67,14 @@ def test_thompson_is_within_1e_4_of_the_integral(case: str, seed: int) -> None:
     scores, deviations = CASES[case](np.random.default_rng(seed))
     pmf = explorer("thompson", scale=0.5)(scores, 2 * deviations)
     np.testing.assert_allclose(pmf, thompson_by_scipy(scores, deviations), atol=1e-4)
+
+
+@pytest.mark.parametrize("case", ["equal widths", "different widths", "ten actions"])
+@pytest.mark.parametrize("seed", range(3))
+def test_information_ratio_is_within_1e_3_of_the_integrals(case: str, seed: int) -> None:
+    scores, deviations = CASES[case](np.random.default_rng(seed))
+    pmf = explorer("information_ratio", scale=0.5)(scores, 2 * deviations)
+    np.testing.assert_allclose(pmf, information_ratio_by_scipy(scores, deviations), atol=1e-3)
 
 
 @pytest.mark.parametrize("n_actions", [50, 300])

@@ -6,20 +6,23 @@
 mod ensemble;
 mod epsilon_greedy;
 mod greedy;
+mod information_ratio;
 mod inverse_gap;
 mod normal;
 mod soft_ucb;
 mod softmax;
 mod thompson;
 mod uniform;
+mod winner;
 
 pub use ensemble::Ensemble;
 pub use epsilon_greedy::EpsilonGreedy;
 pub use greedy::Greedy;
+pub use information_ratio::InformationRatio;
 pub use inverse_gap::{Gamma, InverseGap};
 pub use soft_ucb::SoftUcb;
 pub use softmax::Softmax;
-pub use thompson::{Thompson, ThompsonScratch};
+pub use thompson::Thompson;
 pub use uniform::Uniform;
 
 use serde::Serialize;
@@ -27,10 +30,10 @@ use serde::Serialize;
 use crate::error::{KernelError, Result};
 use crate::fields::Fields;
 use crate::linalg::widest;
-use crate::pmf::apply_floor;
+use crate::pmf::{apply_floor, share_among_best};
 
 /// Every explorer with a usable setting.
-pub const DEFAULTS: [(&str, &str); 8] = [
+pub const DEFAULTS: [(&str, &str); 9] = [
     ("uniform", r#"{"kind":"uniform","floor":0.0}"#),
     ("epsilon_greedy", r#"{"kind":"epsilon_greedy","epsilon":0.1,"floor":0.0}"#),
     ("greedy", r#"{"kind":"greedy"}"#),
@@ -38,6 +41,7 @@ pub const DEFAULTS: [(&str, &str); 8] = [
     ("inverse_gap", r#"{"kind":"inverse_gap","adaptive_scale":2.8284271247461903,"floor":0.0}"#),
     ("soft_ucb", r#"{"kind":"soft_ucb","scale":1.0,"softness":0.1,"floor":0.02}"#),
     ("thompson", r#"{"kind":"thompson","scale":0.5,"floor":0.02}"#),
+    ("information_ratio", r#"{"kind":"information_ratio","scale":0.5,"floor":0.02}"#),
     ("ensemble", r#"{"kind":"ensemble","scale":1.0,"floor":0.02}"#),
 ];
 
@@ -59,6 +63,8 @@ pub enum Rule {
     SoftUcb(SoftUcb),
     /// As often as it is the best under the posterior.
     Thompson(Thompson),
+    /// As it teaches for what it costs.
+    InformationRatio(InformationRatio),
     /// As often as it is the best among a few heads of each.
     Ensemble(Ensemble),
 }
@@ -88,6 +94,7 @@ impl Explorer {
             "inverse_gap" => Rule::InverseGap(InverseGap::from_fields(&mut fields)?),
             "soft_ucb" => Rule::SoftUcb(SoftUcb::from_fields(&mut fields)?),
             "thompson" => Rule::Thompson(Thompson::from_fields(&mut fields)?),
+            "information_ratio" => Rule::InformationRatio(InformationRatio::from_fields(&mut fields)?),
             "ensemble" => Rule::Ensemble(Ensemble::from_fields(&mut fields)?),
             _ => {
                 let names: Vec<&str> = DEFAULTS.iter().map(|(name, _)| *name).collect();
@@ -115,6 +122,7 @@ impl Explorer {
             Rule::InverseGap(_) => "inverse_gap",
             Rule::SoftUcb(_) => "soft_ucb",
             Rule::Thompson(_) => "thompson",
+            Rule::InformationRatio(_) => "information_ratio",
             Rule::Ensemble(_) => "ensemble",
         }
     }
@@ -122,15 +130,17 @@ impl Explorer {
     /// Whether any action but those with the best score can ever have a probability.
     ///
     /// False for floor 0 with a rule that gives everything to the best whatever the scores and uncertainties are: greedy,
-    /// ε-greedy with ε = 0, and Thompson or soft UCB with scale 0. What such a policy logs says nothing about the actions that
-    /// it did not choose. True is no promise of support: with floor 0, softmax, soft UCB, Thompson and the adaptive inverse gap
+    /// ε-greedy with ε = 0, and Thompson, information ratio or soft UCB with scale 0. What such a policy logs says nothing about the actions that
+    /// it did not choose. True is no promise of support: with floor 0, softmax, soft UCB, Thompson, information ratio and the adaptive inverse gap
     /// give 0 to an action that is far enough behind, and only a floor, ε > 0, uniform and a fixed γ never do.
     #[must_use]
     pub fn explores(&self) -> bool {
         let by_itself = match self.rule {
             Rule::Greedy(_) => false,
             Rule::EpsilonGreedy(rule) => rule.epsilon > 0.0,
-            Rule::Thompson(Thompson { scale, .. }) | Rule::SoftUcb(SoftUcb { scale, .. }) => scale > 0.0,
+            Rule::Thompson(Thompson { scale, .. })
+            | Rule::InformationRatio(InformationRatio { scale, .. })
+            | Rule::SoftUcb(SoftUcb { scale, .. }) => scale > 0.0,
             Rule::Uniform(_) | Rule::Softmax(_) | Rule::InverseGap(_) | Rule::Ensemble(_) => true,
         };
         by_itself || self.floor > 0.0
@@ -143,7 +153,7 @@ impl Explorer {
         match self.rule {
             Rule::Uniform(_) | Rule::EpsilonGreedy(_) | Rule::Greedy(_) | Rule::Softmax(_) => false,
             Rule::InverseGap(rule) => matches!(rule.gamma, Gamma::Adaptive(_)),
-            Rule::SoftUcb(_) | Rule::Thompson(_) | Rule::Ensemble(_) => true,
+            Rule::SoftUcb(_) | Rule::Thompson(_) | Rule::InformationRatio(_) | Rule::Ensemble(_) => true,
         }
     }
 
@@ -158,7 +168,7 @@ impl Explorer {
         scores: &[f64],
         uncertainties: &[f64],
         observed: Observed<'_>,
-        scratch: &mut ThompsonScratch,
+        scratch: &mut ExplorerScratch,
         pmf: &mut Vec<f64>,
     ) -> Result<()> {
         if scores.is_empty() {
@@ -192,12 +202,23 @@ impl Explorer {
             Rule::Ensemble(rule) => rule.fill(scores, uncertainties, n_observed, &mut scratch.ensemble, pmf),
             Rule::Thompson(rule) => widest(
                 #[inline(always)]
-                || rule.fill(scores, uncertainties, observed, scratch, pmf),
+                || rule.fill(scores, uncertainties, observed, &mut scratch.winner, pmf),
+            ),
+            Rule::InformationRatio(rule) => widest(
+                #[inline(always)]
+                || rule.fill(scores, uncertainties, observed, &mut scratch.winner, pmf),
             ),
         }
         apply_floor(self.floor, pmf);
         Ok(())
     }
+}
+
+/// Space that is kept from one decision to the next.
+#[derive(Clone, Debug, Default)]
+pub struct ExplorerScratch {
+    winner: winner::Winner,
+    ensemble: ensemble::EnsembleScratch,
 }
 
 /// How many observations the scores rest on.
@@ -238,6 +259,18 @@ fn normalise(weights: &mut [f64]) {
     }
 }
 
+/// The same, and where the sum is not positive and finite, as with no width at all or none that the scores' precision can
+/// resolve, the best scores share everything.
+fn normalise_or_give_to_best(scores: &[f64], weights: &mut [f64]) {
+    let total: f64 = weights.iter().sum();
+    if total > 0.0 && total.is_finite() {
+        normalise(weights);
+    } else {
+        weights.fill(0.0);
+        share_among_best(scores, 1.0, weights);
+    }
+}
+
 fn read_anneal_count(fields: &mut Fields) -> Result<f64> {
     fields.optional_number("anneal_count", 0.0, ">= 0", |v| v >= 0.0)
 }
@@ -267,9 +300,9 @@ mod tests {
         let rule = Thompson { scale: 0.5, anneal_count: 0.0 };
         let explorer = Explorer { floor: 0.0, rule: Rule::Thompson(rule) };
         explorer
-            .pmf(&scores, &uncertainties, Observed::alike(0.0), &mut ThompsonScratch::default(), &mut wide)
+            .pmf(&scores, &uncertainties, Observed::alike(0.0), &mut ExplorerScratch::default(), &mut wide)
             .unwrap();
-        rule.fill(&scores, &uncertainties, Observed::alike(0.0), &mut ThompsonScratch::default(), &mut plain);
+        rule.fill(&scores, &uncertainties, Observed::alike(0.0), &mut winner::Winner::default(), &mut plain);
         assert_eq!(wide, plain);
     }
 
@@ -283,6 +316,7 @@ mod tests {
     fn annealed_explorers_go_for_the_best_in_the_end() {
         for json in [
             r#"{"kind":"thompson","scale":1,"anneal_count":100,"floor":0}"#,
+            r#"{"kind":"information_ratio","scale":1,"anneal_count":100,"floor":0}"#,
             r#"{"kind":"inverse_gap","gamma":5,"anneal_count":100,"floor":0}"#,
             r#"{"kind":"inverse_gap","adaptive_scale":1,"anneal_count":100,"floor":0}"#,
             r#"{"kind":"softmax","temperature":0.5,"anneal_count":100,"floor":0}"#,
@@ -292,7 +326,7 @@ mod tests {
             let explorer = read(json).unwrap();
             let best = |n_observed| {
                 let mut pmf = Vec::new();
-                let mut scratch = ThompsonScratch::default();
+                let mut scratch = ExplorerScratch::default();
                 explorer.pmf(&[0.5, 0.4], &[0.2, 0.2], Observed::alike(n_observed), &mut scratch, &mut pmf).unwrap();
                 pmf[0]
             };
@@ -304,7 +338,7 @@ mod tests {
     fn an_action_that_is_little_known_is_explored_as_at_the_beginning() {
         let explorer = read(r#"{"kind":"thompson","scale":1,"anneal_count":100,"floor":0}"#).unwrap();
         let newcomer = |each: &[f64]| {
-            let (mut scratch, mut pmf) = (ThompsonScratch::default(), Vec::new());
+            let (mut scratch, mut pmf) = (ExplorerScratch::default(), Vec::new());
             explorer.pmf(&[0.6, 0.4], &[0.2, 0.2], Observed { total: 1e6, each }, &mut scratch, &mut pmf).unwrap();
             pmf[1]
         };
@@ -316,7 +350,8 @@ mod tests {
     #[test]
     fn an_unknown_kind_is_refused_with_the_known_ones() {
         let error = read(r#"{"kind": "magic", "floor": 0}"#).unwrap_err();
-        let known = "uniform, epsilon_greedy, greedy, softmax, inverse_gap, soft_ucb, thompson, ensemble";
+        let known =
+            "uniform, epsilon_greedy, greedy, softmax, inverse_gap, soft_ucb, thompson, information_ratio, ensemble";
         assert_eq!(error.to_string(), format!("kind == magic, must be one of {known}"));
     }
 
@@ -330,6 +365,7 @@ mod tests {
             (r#"{"kind":"epsilon_greedy","epsilon":0.01,"floor":0}"#, true),
             (r#"{"kind":"thompson","scale":0,"floor":0}"#, false),
             (r#"{"kind":"thompson","scale":0.1,"floor":0}"#, true),
+            (r#"{"kind":"information_ratio","scale":0,"floor":0}"#, false),
             (r#"{"kind":"soft_ucb","scale":0,"softness":1,"floor":0}"#, false),
             (r#"{"kind":"soft_ucb","scale":1,"softness":0,"floor":0}"#, true),
             (r#"{"kind":"softmax","temperature":1,"floor":0}"#, true),
@@ -365,7 +401,7 @@ mod tests {
                 scores,
                 uncertainties,
                 Observed::alike(0.0),
-                &mut ThompsonScratch::default(),
+                &mut ExplorerScratch::default(),
                 &mut Vec::new(),
             );
             outcome.unwrap_err().to_string()

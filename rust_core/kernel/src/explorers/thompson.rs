@@ -1,27 +1,16 @@
 //! Thompson sampling with its probabilities computed, not estimated.
 
-use super::Observed;
-use super::ensemble::EnsembleScratch;
-use super::normal::density_and_distribution;
+use super::winner::Winner;
+use super::{Observed, normalise_or_give_to_best};
 use crate::error::Result;
 use crate::fields::Fields;
-use crate::linalg::{LANES, Lane};
-use crate::pmf::share_among_best;
 
-/// p_a = P(N(score_a, σ_a²) is the largest) for independent normals, σ_a = scale · uncertainty_a.
+/// p_a = P(N(score_a, σ_a²) is the largest) for independent normals, σ_a = scale · calming · uncertainty_a.
 ///
 /// Source of the method: Thompson, "On the likelihood that one unknown probability exceeds another", 1933; the
-/// probabilities are p_a = ∫ φ_a(t) Π_{b≠a} Φ_b(t) dt, normalised. The integral is *defined* as the quadrature below, so the
-/// probability is exact for what is sampled; it is within 1e-4 of the true integral.
+/// probabilities are those of [`Winner::find`], normalised.
 ///
-/// Quadrature. An action's support is its mean ± r σ, r² = 16 + 1.4 (⌊log₂ K⌋ + 1), so that what all supports leave out
-/// together stays near 3e-5. The start t₀ is where the largest lies below with probability < 1e-5, see `find_start`; actions
-/// whose support ends before it cannot win. From there on it marches in steps of 5 / √(1 + 0.4 ⌊log₂ n⌋) σ of the narrowest
-/// action that has not ended, n being those that can win: the largest of many varies less than one. Each step is
-/// Gauss–Legendre with 8 nodes. The fine steps are all near the start, and their number grows with the logarithm of the ratio
-/// of widths, not with the ratio.
-///
-/// When every σ is 0 the best action is certain; ties share. A σ below 1e-6 of the largest counts as that.
+/// When every σ is 0 the best action is certain; ties share.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Thompson {
     /// What uncertainties are multiplied by, >= 0; 0 is greedy.
@@ -29,65 +18,6 @@ pub struct Thompson {
     /// Observations after which the scale has shrunk by √2, see `annealed` in the folder's module; 0: it never does. Each action's
     /// own count, times the number of actions: what is new is explored, however much is known of the rest.
     pub anneal_count: f64,
-}
-
-/// −ln of the probability with which the largest may lie below the start.
-const NEGLIGIBLE: f64 = 11.5;
-/// Smallest σ, relative to the largest.
-const NARROWEST: f64 = 1e-6;
-/// Smallest σ, relative to the largest score: a narrower one would be lost in the rounding of its score.
-const RESOLUTION: f64 = 1e-14;
-
-/// Gauss–Legendre nodes of order 8 on [−1, 1] (Abramowitz and Stegun, table 25.4).
-const NODES: Lane = [
-    -0.960_289_856_497_536_2,
-    -0.796_666_477_413_626_7,
-    -0.525_532_409_916_329,
-    -0.183_434_642_495_649_8,
-    0.183_434_642_495_649_8,
-    0.525_532_409_916_329,
-    0.796_666_477_413_626_7,
-    0.960_289_856_497_536_2,
-];
-/// Their weights.
-const WEIGHTS: Lane = [
-    0.101_228_536_290_376_26,
-    0.222_381_034_453_374_48,
-    0.313_706_645_877_887_27,
-    0.362_683_783_378_362,
-    0.362_683_783_378_362,
-    0.313_706_645_877_887_27,
-    0.222_381_034_453_374_48,
-    0.101_228_536_290_376_26,
-];
-
-/// An action that can win.
-#[derive(Clone, Copy, Debug, Default)]
-struct Arm {
-    action: usize,
-    mean: f64,
-    deviation: f64,
-    precision: f64,
-    end: f64,
-}
-
-/// Its part in the integral.
-#[derive(Clone, Copy, Debug, Default)]
-struct Part {
-    /// Integral so far, divided by the precision.
-    mass: Lane,
-    density: Lane,
-    distribution: Lane,
-    before: Lane,
-}
-
-/// Space that is kept from one decision to the next; the ensemble keeps its heads in it too.
-#[derive(Clone, Debug, Default)]
-pub struct ThompsonScratch {
-    arms: Vec<Arm>,
-    parts: Vec<Part>,
-    widths: Vec<f64>,
-    pub(super) ensemble: EnsembleScratch,
 }
 
 impl Thompson {
@@ -102,131 +32,14 @@ impl Thompson {
         scores: &[f64],
         uncertainties: &[f64],
         observed: Observed<'_>,
-        scratch: &mut ThompsonScratch,
+        winner: &mut Winner,
         pmf: &mut [f64],
     ) {
-        let largest = scores.iter().fold(0.0_f64, |largest, score| largest.max(score.abs()));
-        let ThompsonScratch { arms, parts, widths, .. } = scratch;
-        widths.clear();
-        widths.extend(uncertainties.iter().enumerate().map(|(action, uncertainty)| {
-            self.scale * super::annealed(self.anneal_count, observed.of(action)) * uncertainty
-        }));
-        let widest = widths.iter().copied().fold(0.0, f64::max);
-        let reach = (16.0 + 1.4 * (floor_log2(scores.len()) + 1.0)).sqrt();
-        arms.clear();
-        if widest > 0.0 && widest.is_finite() {
-            for (action, (mean, uncertainty)) in scores.iter().zip(widths.iter()).enumerate() {
-                let deviation = uncertainty.max(NARROWEST * widest).max(RESOLUTION * largest);
-                let (precision, end) = (1.0 / deviation, mean + reach * deviation);
-                arms.push(Arm { action, mean: *mean, deviation, precision, end });
-            }
-            let start = find_start(arms, reach);
-            arms.retain(|arm| arm.end > start);
-            // The last to end comes first, so that those that have ended are the tail.
-            arms.sort_unstable_by(|a, b| b.end.total_cmp(&a.end).then(a.mean.total_cmp(&b.mean)));
-            if parts.len() < arms.len() {
-                parts.resize(arms.len(), Part::default());
-            }
-            march(arms, parts, start, pmf);
+        winner.find::<false>((self.scale, self.anneal_count), scores, uncertainties, observed);
+        for arm in &winner.contenders {
+            pmf[arm.action] = arm.mass;
         }
-        let total: f64 = pmf.iter().sum();
-        if total > 0.0 && total.is_finite() {
-            for p in pmf {
-                *p /= total;
-            }
-        } else {
-            // No width at all, or none that the scores' precision can resolve.
-            pmf.fill(0.0);
-            share_among_best(scores, 1.0, pmf);
-        }
-    }
-}
-
-/// ⌊log₂ n⌋, and 0 for n = 0.
-fn floor_log2(n: usize) -> f64 {
-    f64::from(n.max(1).ilog2())
-}
-
-/// t₀: the largest of a few candidates below which the largest of all lies with probability < 1e-5.
-///
-/// The first is max_b (score_b − r σ_b). The others divide the way from there to the best score in eight, and count if
-/// Π Φ_b(t) is small enough, by Φ(z) <= ½ exp(−z²/2) for z <= 0 (Abramowitz and Stegun, 7.1.13, implies it). The terms of the
-/// sum are rounded to 2⁻²⁰, so that it is exact and the start does not depend on the order of the actions.
-#[inline(always)]
-fn find_start(arms: &[Arm], reach: f64) -> f64 {
-    /// 1.5 · 2³²: adding it rounds to a multiple of 2⁻²⁰.
-    const ROUNDER: f64 = 6_442_450_944.0;
-    let first = arms.iter().fold(f64::NEG_INFINITY, |start, arm| start.max(arm.mean - reach * arm.deviation));
-    let best = arms.iter().fold(f64::NEG_INFINITY, |best, arm| best.max(arm.mean));
-    let (mut candidates, mut sums) = ([0.0; LANES], [0.0; LANES]);
-    for lane in 0..LANES {
-        candidates[lane] = first + (best - first) * ((lane + 1) as f64 / LANES as f64);
-    }
-    for arm in arms {
-        for lane in 0..LANES {
-            let z = ((arm.mean - candidates[lane]) * arm.precision).clamp(0.0, 8.0);
-            let term = if z > 0.0 { std::f64::consts::LN_2 + 0.5 * z * z } else { 0.0 };
-            sums[lane] += (term + ROUNDER) - ROUNDER;
-        }
-    }
-    let enough = candidates.iter().zip(sums).filter(|(_, sum)| *sum >= NEGLIGIBLE);
-    enough.fold(first, |start, (candidate, _)| start.max(*candidate))
-}
-
-/// Integrates from `start` to the end of the first arm, and writes each action's mass into `pmf`.
-#[inline(always)]
-fn march(arms: &[Arm], parts: &mut [Part], start: f64, pmf: &mut [f64]) {
-    for part in parts.iter_mut().take(arms.len()) {
-        part.mass = [0.0; LANES];
-    }
-    let end = arms.first().map_or(start, |arm| arm.end);
-    let step = 5.0 / (1.0 + 0.4 * floor_log2(arms.len())).sqrt();
-    let (mut t, mut n_going_on) = (start, arms.len());
-    while t < end {
-        n_going_on = arms.iter().take(n_going_on).take_while(|arm| arm.end > t).count();
-        let going_on = arms.iter().take(n_going_on);
-        let narrowest = going_on.map(|arm| arm.deviation).fold(f64::INFINITY, f64::min);
-        let n_steps = ((end - t) / (step * narrowest)).ceil().max(1.0);
-        let half = 0.5 * (end - t) / n_steps;
-        integrate(&arms[..n_going_on], parts, t + half, half);
-        let next = if n_steps > 1.0 { t + 2.0 * half } else { end };
-        if next <= t || next.is_nan() {
-            // A difference has overflowed, or a step is lost in rounding.
-            break;
-        }
-        t = next;
-    }
-    for (arm, part) in arms.iter().zip(parts.iter()) {
-        pmf[arm.action] = part.mass.iter().sum::<f64>() * arm.precision;
-    }
-}
-
-/// Adds ∫ φ_a Π_{b≠a} Φ_b over [middle − half, middle + half] to each action's mass.
-#[inline(always)]
-fn integrate(arms: &[Arm], parts: &mut [Part], middle: f64, half: f64) {
-    let (mut nodes, mut product) = ([0.0; LANES], [0.0; LANES]);
-    for lane in 0..LANES {
-        nodes[lane] = middle + half * NODES[lane];
-        product[lane] = half * WEIGHTS[lane];
-    }
-    for (arm, part) in arms.iter().zip(parts.iter_mut()) {
-        let mut z = [0.0; LANES];
-        for lane in 0..LANES {
-            z[lane] = (nodes[lane] - arm.mean) * arm.precision;
-        }
-        (part.density, part.distribution) = density_and_distribution(&z);
-        part.before = product;
-        for lane in 0..LANES {
-            product[lane] *= part.distribution[lane];
-        }
-    }
-    // Products over the others from both ends: dividing the full product by Φ_a would lose the digits that Φ_a lacks.
-    let mut after = [1.0; LANES];
-    for part in parts.iter_mut().take(arms.len()).rev() {
-        for lane in 0..LANES {
-            part.mass[lane] += part.density[lane] * part.before[lane] * after[lane];
-            after[lane] *= part.distribution[lane];
-        }
+        normalise_or_give_to_best(scores, pmf);
     }
 }
 
@@ -240,7 +53,7 @@ mod tests {
             scores,
             uncertainties,
             Observed::alike(0.0),
-            &mut ThompsonScratch::default(),
+            &mut Winner::default(),
             &mut pmf,
         );
         pmf

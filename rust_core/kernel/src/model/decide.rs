@@ -114,9 +114,9 @@ impl Model {
             },
         );
         count_observed(&snapshot.heads, total, scratch);
-        let Scratch { scores, uncertainties, observed, n_observed, thompson, pmf, .. } = scratch;
+        let Scratch { scores, uncertainties, observed, n_observed, explorer, pmf, .. } = scratch;
         let observed = Observed { total: *n_observed, each: observed };
-        self.spec.explorer.pmf(scores, uncertainties, observed, thompson, pmf)?;
+        self.spec.explorer.pmf(scores, uncertainties, observed, explorer, pmf)?;
         let index = sample(pmf, seed)?;
         Ok(Chosen { index, propensity: pmf[index], learned_count: snapshot.learned_count() })
     }

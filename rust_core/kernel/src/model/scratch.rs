@@ -3,7 +3,7 @@
 use super::Model;
 use crate::encoders::{MAGNITUDE_MAX, Module, Task, TaskFeatures, encode_common, encode_module};
 use crate::error::{KernelError, Result};
-use crate::explorers::ThompsonScratch;
+use crate::explorers::ExplorerScratch;
 use crate::linalg::{LANES, Lane, lanes_for};
 
 /// Working space of decisions; any model may use any scratch, one call at a time.
@@ -21,7 +21,7 @@ pub struct Scratch {
     pub(super) u: Vec<Lane>,
     /// Signals that count in this decision: place and share of the weights.
     pub(super) active: Vec<(usize, f64)>,
-    pub(super) thompson: ThompsonScratch,
+    pub(super) explorer: ExplorerScratch,
     pub(super) observed: Vec<f64>,
     pub(super) n_observed: f64,
     pub(super) scores: Vec<f64>,
