@@ -24,9 +24,10 @@ class Family(NamedTuple):
 
 
 # Soft UCB ranks by LinUCB's bound and makes a pmf of the gaps; inverse_gap stands here with a gamma that grows with √n,
-# as VW's does, because one that follows the uncertainties is of another class: it has to compute them.
+# as VW's does, because one that follows the uncertainties is of another class: it has to compute them. Information
+# ratio is the default; it computes what Thompson's probabilities need, and a little more.
 FAMILIES = {
-    "LinTS": Family("mean and variance of each module, a random draw", "thompson", reads_matrices=True),
+    "LinTS": Family("mean and variance of each module, a random draw", "information_ratio", reads_matrices=True),
     "LinUCB": Family("mean and variance of each module, the largest bound", "soft_ucb", reads_matrices=True),
     "SquareCB": Family("mean of each module, inverse-gap weighting", "inverse_gap", reads_matrices=False),
     "ε-greedy": Family("mean of each module, the best or any", "epsilon_greedy", reads_matrices=False),

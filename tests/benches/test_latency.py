@@ -16,7 +16,7 @@ from benches.latency.verdict import Figure, speedups, verdicts
 from benches.latency.world import World, make_world
 
 L2_BYTES = 1 << 20
-THOMPSON = our_name("thompson")
+DEFAULT = our_name("information_ratio")
 
 
 def figure(contender: str, family: str, p50_us: float | None, size: tuple[int, int] = (3, 20)) -> Figure:
@@ -86,7 +86,7 @@ def test_memory_is_the_bound_where_half_the_matrices_exceed_the_cache() -> None:
 
 def test_a_peer_is_compared_with_our_explorer_of_its_family() -> None:
     figures = [
-        figure(THOMPSON, "LinTS", 3.0),
+        figure(DEFAULT, "LinTS", 3.0),
         figure(our_name("soft_ucb"), "LinUCB", 2.0),
         figure(our_name("inverse_gap"), "SquareCB", 4.0),
         figure("peer UCB", "LinUCB", 10.0),
@@ -99,7 +99,7 @@ def test_a_peer_is_compared_with_our_explorer_of_its_family() -> None:
 
 def test_in_cache_the_rule_is_the_speed_up_over_each_peer_and_the_floor_is_none() -> None:
     figures = [
-        figure(THOMPSON, "LinTS", 2.0),
+        figure(DEFAULT, "LinTS", 2.0),
         figure("good", "LinTS", 5.0),
         figure("NumPy LinTS", "LinTS", 4.9),
         figure(FLOOR, "LinUCB", 0.5),
@@ -116,7 +116,7 @@ def test_in_cache_the_rule_is_the_speed_up_over_each_peer_and_the_floor_is_none(
 def test_beyond_the_cache_the_rule_is_the_distance_to_the_floor() -> None:
     size = (200, 128)
     figures = [
-        figure(THOMPSON, "LinTS", 301.0, size),
+        figure(DEFAULT, "LinTS", 301.0, size),
         figure("faster than ours", "LinTS", 100.0, size),
         figure(FLOOR, "LinUCB", 200.0, size),
     ]
@@ -124,7 +124,7 @@ def test_beyond_the_cache_the_rule_is_the_distance_to_the_floor() -> None:
     judged = verdicts(figures, L2_BYTES)
 
     assert [(v.rule, v.ours, v.other, v.value, v.is_met) for v in judged] == [
-        ("× the floor", THOMPSON, FLOOR, 1.505, False)
+        ("× the floor", DEFAULT, FLOOR, 1.505, False)
     ]
 
 
@@ -144,7 +144,7 @@ def test_means_fit_where_matrices_do_not_so_that_decisions_by_means_are_held_to_
 
 
 def test_the_size_with_limits_in_microseconds_is_held_to_them() -> None:
-    figures = [figure(THOMPSON, "LinTS", 2.6, (10, 20))._replace(p99_us=6.0)]
+    figures = [figure(DEFAULT, "LinTS", 2.6, (10, 20))._replace(p99_us=6.0)]
 
     judged = verdicts(figures, L2_BYTES)
 
@@ -165,34 +165,34 @@ def test_a_cell_shows_p50_p99_and_ratio_or_why_there_are_none() -> None:
 
 def test_the_tables_hold_each_contender_in_its_family_and_mark_what_is_beyond_the_cache() -> None:
     figures = [
-        figure(THOMPSON, "LinTS", 2.0),
+        figure(DEFAULT, "LinTS", 2.0),
         figure("peer", "LinTS", 5.0),
-        figure(THOMPSON, "LinTS", 200.0, (200, 128)),
+        figure(DEFAULT, "LinTS", 200.0, (200, 128)),
         figure(FLOOR, "LinUCB", 100.0, (200, 128)),
     ]
 
     lines = list(tables(figures, L2_BYTES))
 
     assert "|  | 3 × 20 | 200 × 128* |" in lines
-    assert lines.count(f"| {THOMPSON} | 2.00 / – | 200 / – |") == 1
+    assert lines.count(f"| {DEFAULT} | 2.00 / – | 200 / – |") == 1
     assert "| peer | 5.00 / – · 2.50 × |  |" in lines
-    assert f"| decide, {THOMPSON} |  | 2.00 |" in lines
+    assert f"| decide, {DEFAULT} |  | 2.00 |" in lines
     assert all(f"| **{name}**: {family.what} | | |" in lines for name, family in FAMILIES.items())
 
 
 def test_the_conclusion_counts_and_names_what_is_not_met() -> None:
-    figures = [figure(THOMPSON, "LinTS", 2.0), figure("good", "LinTS", 6.0), figure("near", "LinTS", 3.0)]
+    figures = [figure(DEFAULT, "LinTS", 2.0), figure("good", "LinTS", 6.0), figure("near", "LinTS", 3.0)]
 
     lines = list(conclusion(verdicts(figures, L2_BYTES)))
 
     assert "- × faster (library): 1 of 2 met" in lines
     assert [line for line in lines if "not met" in line] == [
-        f"  - not met: decide 3 × 20, {THOMPSON} against near: 1.50 × faster (library), must be 2.5"
+        f"  - not met: decide 3 × 20, {DEFAULT} against near: 1.50 × faster (library), must be 2.5"
     ]
 
 
 def test_the_conclusion_says_where_the_floor_itself_would_miss() -> None:
-    figures = [figure(THOMPSON, "LinTS", 2.0), figure("near", "LinTS", 2.0), figure(FLOOR, "LinUCB", 1.0)]
+    figures = [figure(DEFAULT, "LinTS", 2.0), figure("near", "LinTS", 2.0), figure(FLOOR, "LinUCB", 1.0)]
 
     lines = list(conclusion(verdicts(figures, L2_BYTES)))
 

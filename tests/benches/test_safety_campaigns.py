@@ -19,8 +19,9 @@ from benches.safety.share import limits, place
 from pilotfish.engine import deciding
 from pilotfish.engine.sides import unit_fraction
 from pilotfish.experience.exposures import Exposure
-from pilotfish.experiments import conductor as conducting
+from pilotfish.experiments import following
 from pilotfish.experiments.conductor import Conductor
+from pilotfish.experiments.following import Following
 from pilotfish.experiments.settings import RolloutSettings
 from pilotfish.experiments.verdict import Judgement, Verdict, judge
 from pilotfish.request import Module, Request, Task
@@ -120,11 +121,11 @@ def doubt_is_a_pass(patch: pytest.MonkeyPatch) -> None:
     def passed(evidence: Any) -> Verdict:  # noqa: ANN401
         return msgspec.structs.replace(judge(evidence), judgement=Judgement.PASS)
 
-    patch.setattr(conducting, "judge", passed)
+    patch.setattr(following, "judge", passed)
 
 
 def nobody_is_held_back(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Conductor, "_may_explore", lambda _: True)
+    patch.setattr(Following, "_may_explore", lambda _: True)
 
 
 def files_are_not_checked(patch: pytest.MonkeyPatch) -> None:

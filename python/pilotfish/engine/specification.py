@@ -28,7 +28,7 @@ DEFAULT_LEARNER: Final[dict[str, Any]] = {
     "noise_count": 10.0,
 }
 DEFAULT_EXPLORER: Final[dict[str, Any]] = {
-    "kind": "thompson",
+    "kind": "information_ratio",
     "scale": 1.0,
     "anneal_count": 100.0,
     "floor": 0.01,

@@ -3,6 +3,7 @@
 //! The probabilities come first and the action is sampled from them, so the propensity that is logged is the one with which
 //! the action was chosen. To add an explorer: one file, one variant of [`Rule`], one line in [`DEFAULTS`].
 
+mod calming;
 mod ensemble;
 mod epsilon_greedy;
 mod greedy;
@@ -15,6 +16,8 @@ mod thompson;
 mod uniform;
 mod winner;
 
+pub use calming::Observed;
+use calming::{annealed, read_anneal_count};
 pub use ensemble::Ensemble;
 pub use epsilon_greedy::EpsilonGreedy;
 pub use greedy::Greedy;
@@ -221,36 +224,6 @@ pub struct ExplorerScratch {
     ensemble: ensemble::EnsembleScratch,
 }
 
-/// How many observations the scores rest on.
-#[derive(Clone, Copy, Debug)]
-pub struct Observed<'a> {
-    /// Of all actions together.
-    pub total: f64,
-    /// Of each action, times the number of actions, so that it is `total` where all have as many; empty: all have.
-    pub each: &'a [f64],
-}
-
-impl Observed<'_> {
-    /// Observations that are shared by all actions alike.
-    #[must_use]
-    pub fn alike(total: f64) -> Self {
-        Self { total, each: &[] }
-    }
-
-    #[inline(always)]
-    fn of(self, action: usize) -> f64 {
-        self.each.get(action).copied().unwrap_or(self.total)
-    }
-}
-
-/// √(c / (c + n)): how much of its first exploration an explorer keeps after n observations; 1 for c = 0.
-///
-/// A posterior shrinks with √n by itself, yet what remains of exploration then costs as much per decision as it ever teaches.
-/// The rate is that of SquareCB's schedule γ ∝ √n (Foster and Rakhlin 2020, theorem 1), shifted so that it starts at 1.
-fn annealed(anneal_count: f64, n_observed: f64) -> f64 {
-    if anneal_count > 0.0 { (anneal_count / (anneal_count + n_observed)).sqrt() } else { 1.0 }
-}
-
 /// Divides by the sum, which is positive and finite.
 fn normalise(weights: &mut [f64]) {
     let total: f64 = weights.iter().sum();
@@ -269,10 +242,6 @@ fn normalise_or_give_to_best(scores: &[f64], weights: &mut [f64]) {
         weights.fill(0.0);
         share_among_best(scores, 1.0, weights);
     }
-}
-
-fn read_anneal_count(fields: &mut Fields) -> Result<f64> {
-    fields.optional_number("anneal_count", 0.0, ">= 0", |v| v >= 0.0)
 }
 
 #[cfg(test)]
@@ -304,12 +273,6 @@ mod tests {
             .unwrap();
         rule.fill(&scores, &uncertainties, Observed::alike(0.0), &mut winner::Winner::default(), &mut plain);
         assert_eq!(wide, plain);
-    }
-
-    #[test]
-    fn exploration_halves_when_observations_are_three_times_the_count() {
-        assert!((annealed(100.0, 300.0) - 0.5).abs() < 1e-15);
-        assert_eq!([annealed(100.0, 0.0), annealed(0.0, 1e9)], [1.0, 1.0]);
     }
 
     #[test]
