@@ -37,6 +37,27 @@ pub(super) fn read_anneal_count(fields: &mut Fields) -> Result<f64> {
     fields.optional_number("anneal_count", 0.0, ">= 0", |v| v >= 0.0)
 }
 
+/// What uncertainties are multiplied by, less and less.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Scale {
+    /// In the beginning, >= 0; 0 is greedy.
+    pub scale: f64,
+    /// Observations after which it has fallen by √2, see `annealed`; 0: it never does.
+    pub anneal_count: f64,
+}
+
+impl Scale {
+    pub(super) fn from_fields(fields: &mut Fields) -> Result<Self> {
+        let scale = fields.number("scale", ">= 0", |v| v >= 0.0)?;
+        Ok(Self { scale, anneal_count: read_anneal_count(fields)? })
+    }
+
+    #[inline(always)]
+    pub(super) fn after(self, n_observed: f64) -> f64 {
+        self.scale * annealed(self.anneal_count, n_observed)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,6 @@
 //! Ensemble sampling with a floor: a few heads per action, and how often each action has the best.
 
-use crate::error::Result;
-use crate::fields::Fields;
+use super::Scale;
 
 /// Number of heads of every action.
 const HEADS: usize = 16;
@@ -38,12 +37,10 @@ const OPTIMISTS: [f64; HEADS / 2] = [
 /// probability ΔΠF(x); where several actions have a head at x they share it in proportion to their odds f_c(x) / F_c(x).
 /// The sum over x telescopes to 1. Cost: K log K for the sort.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
-pub struct Ensemble {
-    /// What uncertainties are multiplied by, >= 0; 0 is greedy but for the floor.
-    pub scale: f64,
-    /// Observations after which the scale has fallen by √2, see `annealed` in the folder's module; 0: it never does.
-    pub anneal_count: f64,
-}
+pub struct Ensemble(
+    /// By the count of all actions.
+    pub Scale,
+);
 
 /// One head that may be the largest of its member.
 #[derive(Clone, Copy, Debug)]
@@ -61,11 +58,6 @@ pub(super) struct EnsembleScratch {
 }
 
 impl Ensemble {
-    pub(super) fn from_fields(fields: &mut Fields) -> Result<Self> {
-        let scale = fields.number("scale", ">= 0", |v| v >= 0.0)?;
-        Ok(Self { scale, anneal_count: super::read_anneal_count(fields)? })
-    }
-
     pub(super) fn fill(
         self,
         scores: &[f64],
@@ -74,7 +66,7 @@ impl Ensemble {
         scratch: &mut EnsembleScratch,
         pmf: &mut [f64],
     ) {
-        let scale = self.scale * super::annealed(self.anneal_count, n_observed);
+        let scale = self.0.after(n_observed);
         let EnsembleScratch { heads, remaining } = scratch;
         gather(scale, scores, uncertainties, heads);
         remaining.clear();
@@ -130,7 +122,7 @@ mod tests {
 
     fn pmf(scale: f64, scores: &[f64], uncertainties: &[f64]) -> Vec<f64> {
         let mut pmf = vec![0.0; scores.len()];
-        let rule = Ensemble { scale, anneal_count: 0.0 };
+        let rule = Ensemble(Scale { scale, anneal_count: 0.0 });
         rule.fill(scores, uncertainties, 0.0, &mut EnsembleScratch::default(), &mut pmf);
         pmf
     }

@@ -1,46 +1,36 @@
 //! Information-ratio sampling: an action is the more likely the more it teaches for what it costs.
 
 use super::winner::{Contender, Winner};
-use super::{Observed, normalise_or_give_to_best};
-use crate::error::Result;
-use crate::fields::Fields;
+use super::{Observed, Scale, normalise_or_give_to_best};
 
 /// p_a ∝ v_a / Δ_a²: what action a teaches of whether it is the best, by the square of what it costs.
 ///
-/// With X_a ~ N(score_a, σ_a²), independent, σ_a = scale · calming · uncertainty_a, and α_a the probability that X_a is the
-/// largest (Thompson's):
+/// With X_a ~ N(score_a, σ_a²), independent, σ_a = scale · uncertainty_a with the scale as calmed, and α_a the probability that
+/// X_a is the largest (Thompson's):
 ///
 /// - Δ_a = E[max X] − score_a is the expected regret;
 /// - v_a = Var(E[X_a | whether a is the best]) = g_a² α_a / (1 − α_a), g_a = E[X_a | a is the best] − score_a, is the part of
-///   its variance that knowing whether it is the best explains: a lower bound, up to the reward's range, of the information
-///   that choosing it gives about which is the best.
+///   its variance that knowing whether it is the best explains; for rewards in a range of 1, 2 v_a is a lower bound of what
+///   its outcome tells, in nats, of which is the best.
 ///
 /// Source: Russo and Van Roy, "Learning to optimize via information-directed sampling", 2018, whose information ratio
-/// Δ² / v this weighs each action by (their variance-based form, section 6.2, with "is a the best" for "which is the best", so that it
-/// costs K and not K²). They choose the mixture of the least ratio, which has two actions at most; weights by the ratio of each
-/// have broad support, as logs that shall be evaluated need it, and do not all go to one pair while outcomes are late.
+/// Δ² / v (in its variance-based form) each action is weighed by, with "is a the best" for "which is the best", so that it costs K and
+/// not K². They choose the mixture of the least ratio, which has two actions at most; weights by the ratio of each have broad
+/// support, as logs that shall be evaluated need it, and do not all go to one pair while outcomes are late.
 ///
-/// Against Thompson: an action that is probably worse is tried less, at equal probability of being the best the less known of
-/// two more.
+/// Against Thompson: what is probably worse is tried less, and of two that are as likely to be the best, the less known more.
 ///
 /// When every σ is 0 the best action is certain; ties share.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
-pub struct InformationRatio {
-    /// What uncertainties are multiplied by, >= 0; 0 is greedy.
-    pub scale: f64,
-    /// As in [`super::Thompson`].
-    pub anneal_count: f64,
-}
+pub struct InformationRatio(
+    /// By each action's own count, times the number of actions: what is new is explored, however much is known of the rest.
+    pub Scale,
+);
 
 /// Least regret, relative to the largest σ: below it the quadrature's error is all that is seen.
 const LEAST_REGRET: f64 = 1e-9;
 
 impl InformationRatio {
-    pub(super) fn from_fields(fields: &mut Fields) -> Result<Self> {
-        let scale = fields.number("scale", ">= 0", |v| v >= 0.0)?;
-        Ok(Self { scale, anneal_count: super::read_anneal_count(fields)? })
-    }
-
     #[inline(always)]
     pub(super) fn fill(
         self,
@@ -50,7 +40,7 @@ impl InformationRatio {
         winner: &mut Winner,
         pmf: &mut [f64],
     ) {
-        winner.find::<true>((self.scale, self.anneal_count), scores, uncertainties, observed);
+        winner.find::<true>(self.0, scores, uncertainties, observed);
         let arms = &winner.contenders;
         let total: f64 = arms.iter().map(|arm| arm.mass).sum();
         let Some(leader) = arms.iter().max_by(|a, b| a.mass.total_cmp(&b.mass).then(a.mean.total_cmp(&b.mean))) else {
@@ -81,7 +71,7 @@ mod tests {
 
     fn pmf(scores: &[f64], deviations: &[f64]) -> Vec<f64> {
         let mut pmf = vec![0.0; scores.len()];
-        let rule = InformationRatio { scale: 2.0, anneal_count: 0.0 };
+        let rule = InformationRatio(Scale { scale: 2.0, anneal_count: 0.0 });
         let halves: Vec<f64> = deviations.iter().map(|deviation| 0.5 * deviation).collect();
         rule.fill(scores, &halves, Observed::alike(0.0), &mut Winner::default(), &mut pmf);
         pmf

@@ -16,7 +16,7 @@ mod thompson;
 mod uniform;
 mod winner;
 
-pub use calming::Observed;
+pub use calming::{Observed, Scale};
 use calming::{annealed, read_anneal_count};
 pub use ensemble::Ensemble;
 pub use epsilon_greedy::EpsilonGreedy;
@@ -96,9 +96,9 @@ impl Explorer {
             "softmax" => Rule::Softmax(Softmax::from_fields(&mut fields)?),
             "inverse_gap" => Rule::InverseGap(InverseGap::from_fields(&mut fields)?),
             "soft_ucb" => Rule::SoftUcb(SoftUcb::from_fields(&mut fields)?),
-            "thompson" => Rule::Thompson(Thompson::from_fields(&mut fields)?),
-            "information_ratio" => Rule::InformationRatio(InformationRatio::from_fields(&mut fields)?),
-            "ensemble" => Rule::Ensemble(Ensemble::from_fields(&mut fields)?),
+            "thompson" => Rule::Thompson(Thompson(Scale::from_fields(&mut fields)?)),
+            "information_ratio" => Rule::InformationRatio(InformationRatio(Scale::from_fields(&mut fields)?)),
+            "ensemble" => Rule::Ensemble(Ensemble(Scale::from_fields(&mut fields)?)),
             _ => {
                 let names: Vec<&str> = DEFAULTS.iter().map(|(name, _)| *name).collect();
                 return Err(KernelError::invalid(fields.name("kind"), kind, format!("one of {}", names.join(", "))));
@@ -141,8 +141,8 @@ impl Explorer {
         let by_itself = match self.rule {
             Rule::Greedy(_) => false,
             Rule::EpsilonGreedy(rule) => rule.epsilon > 0.0,
-            Rule::Thompson(Thompson { scale, .. })
-            | Rule::InformationRatio(InformationRatio { scale, .. })
+            Rule::Thompson(Thompson(Scale { scale, .. }))
+            | Rule::InformationRatio(InformationRatio(Scale { scale, .. }))
             | Rule::SoftUcb(SoftUcb { scale, .. }) => scale > 0.0,
             Rule::Uniform(_) | Rule::Softmax(_) | Rule::InverseGap(_) | Rule::Ensemble(_) => true,
         };
@@ -266,7 +266,7 @@ mod tests {
         let scores: Vec<f64> = (0..30).map(|i| libm::sin(f64::from(i))).collect();
         let uncertainties: Vec<f64> = (0..30).map(|i| 0.01 + libm::sin(f64::from(i) * 0.7).abs()).collect();
         let (mut wide, mut plain) = (Vec::new(), vec![0.0; 30]);
-        let rule = Thompson { scale: 0.5, anneal_count: 0.0 };
+        let rule = Thompson(Scale { scale: 0.5, anneal_count: 0.0 });
         let explorer = Explorer { floor: 0.0, rule: Rule::Thompson(rule) };
         explorer
             .pmf(&scores, &uncertainties, Observed::alike(0.0), &mut ExplorerScratch::default(), &mut wide)

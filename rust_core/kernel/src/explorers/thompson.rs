@@ -1,31 +1,21 @@
 //! Thompson sampling with its probabilities computed, not estimated.
 
 use super::winner::Winner;
-use super::{Observed, normalise_or_give_to_best};
-use crate::error::Result;
-use crate::fields::Fields;
+use super::{Observed, Scale, normalise_or_give_to_best};
 
-/// p_a = P(N(score_a, σ_a²) is the largest) for independent normals, σ_a = scale · calming · uncertainty_a.
+/// p_a = P(N(score_a, σ_a²) is the largest) for independent normals, σ_a = scale · uncertainty_a, the scale as calmed.
 ///
 /// Source of the method: Thompson, "On the likelihood that one unknown probability exceeds another", 1933; the
 /// probabilities are those of [`Winner::find`], normalised.
 ///
 /// When every σ is 0 the best action is certain; ties share.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
-pub struct Thompson {
-    /// What uncertainties are multiplied by, >= 0; 0 is greedy.
-    pub scale: f64,
-    /// Observations after which the scale has shrunk by √2, see `annealed` in the folder's module; 0: it never does. Each action's
-    /// own count, times the number of actions: what is new is explored, however much is known of the rest.
-    pub anneal_count: f64,
-}
+pub struct Thompson(
+    /// By each action's own count, times the number of actions: what is new is explored, however much is known of the rest.
+    pub Scale,
+);
 
 impl Thompson {
-    pub(super) fn from_fields(fields: &mut Fields) -> Result<Self> {
-        let scale = fields.number("scale", ">= 0", |v| v >= 0.0)?;
-        Ok(Self { scale, anneal_count: super::read_anneal_count(fields)? })
-    }
-
     #[inline(always)]
     pub(super) fn fill(
         self,
@@ -35,7 +25,7 @@ impl Thompson {
         winner: &mut Winner,
         pmf: &mut [f64],
     ) {
-        winner.find::<false>((self.scale, self.anneal_count), scores, uncertainties, observed);
+        winner.find::<false>(self.0, scores, uncertainties, observed);
         for arm in &winner.contenders {
             pmf[arm.action] = arm.mass;
         }
@@ -49,7 +39,7 @@ mod tests {
 
     fn pmf(scale: f64, scores: &[f64], uncertainties: &[f64]) -> Vec<f64> {
         let mut pmf = vec![0.0; scores.len()];
-        Thompson { scale, anneal_count: 0.0 }.fill(
+        Thompson(Scale { scale, anneal_count: 0.0 }).fill(
             scores,
             uncertainties,
             Observed::alike(0.0),

@@ -1,7 +1,7 @@
 //! Which of a few independent normals is the largest, and what it is worth then: by quadrature, for explorers.
 
-use super::Observed;
 use super::normal::density_and_distribution;
+use super::{Observed, Scale};
 use crate::linalg::{LANES, Lane};
 
 /// −ln of the probability with which the largest may lie below the start.
@@ -71,7 +71,7 @@ pub(super) struct Winner {
 }
 
 impl Winner {
-    /// Finds the contenders among N(score_a, σ_a²), σ_a = scale · calming · uncertainty_a, and the probability of each.
+    /// Finds the contenders among N(score_a, σ_a²), σ_a = scale · uncertainty_a, the scale as calmed, and the probability of each.
     ///
     /// p_a = ∫ φ_a(t) Π_{b≠a} Φ_b(t) dt, and with `GAINS` also ∫ (t − score_a) φ_a(t) Π_{b≠a} Φ_b(t) dt; others have 0. The
     /// integrals are *defined* as the quadrature below, so what follows from them is exact for what is sampled; probabilities
@@ -88,7 +88,7 @@ impl Winner {
     #[inline(always)]
     pub(super) fn find<const GAINS: bool>(
         &mut self,
-        (scale, anneal_count): (f64, f64),
+        scale: Scale,
         scores: &[f64],
         uncertainties: &[f64],
         observed: Observed<'_>,
@@ -100,7 +100,7 @@ impl Winner {
             uncertainties
                 .iter()
                 .enumerate()
-                .map(|(action, uncertainty)| scale * super::annealed(anneal_count, observed.of(action)) * uncertainty),
+                .map(|(action, uncertainty)| scale.after(observed.of(action)) * uncertainty),
         );
         *widest = widths.iter().copied().fold(0.0, f64::max);
         let reach = (16.0 + 1.4 * (floor_log2(scores.len()) + 1.0)).sqrt();
