@@ -6,7 +6,7 @@ use super::{Observed, Scale, normalise_or_give_to_best};
 /// p_a = P(N(score_a, σ_a²) is the largest) for independent normals, σ_a = scale · uncertainty_a, the scale as calmed.
 ///
 /// Source of the method: Thompson, "On the likelihood that one unknown probability exceeds another", 1933; the
-/// probabilities are those of [`Winner::find`], normalised.
+/// probabilities are those of `winner.rs`, normalised.
 ///
 /// When every σ is 0 the best action is certain; ties share.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
