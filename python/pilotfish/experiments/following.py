@@ -116,7 +116,7 @@ class Following:
         if unread is None:
             return
         with self._lock:
-            self._forget()
+            self._start_over(self.evidence.visit, self.evidence.share)
         for count, (decision, rows) in enumerate(retell(self._engine.log, unread.after, unread.up_to)):
             if count % BREATH_EVENTS == 0 and stopping.wait(BREATH_S):
                 return
@@ -180,11 +180,10 @@ class Following:
 
     def _begin(self, exposure: Exposure) -> None:
         self._unread = None
-        self._visit, self._share = exposure.stage, exposure.share
-        self._forget()
+        self._start_over(exposure.stage, exposure.share)
 
-    def _forget(self) -> None:
-        self.evidence = Evidence(self._visit, self._share, self._settings, CORE)
+    def _start_over(self, visit: int, share: float) -> None:
+        self.evidence = Evidence(visit, share, self._settings, CORE)
         loss = self._settings.conservative_loss
         self.gate = None if loss is None else ConservativeGate(loss, CORE)
         self._awaited: dict[bytes, bool] = {}
